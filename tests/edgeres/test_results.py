@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgeres.errors import ArtifactError
+from edgeres.results import Accuracy, ArtifactResult, DataRecord, Estimate, Latency, Result, merged, read_result
+
+E = Estimate(0.5, 0.4, 0.6, 0.95, "given", 10)
+PLAIN = ArtifactResult("m", "m.tflite", "0" * 64, 10, "cpu", True)
+SCORED = replace(PLAIN, accuracy=Accuracy(10, E, predictions=(0, 1)))
+TIMED = replace(PLAIN, latency=Latency(1, E, E, ((1.0, 2.0), (1.5,))))
+DATA = DataRecord("digits", "test", 2, "f" * 64, truth=(0, 1))
+
+
+def test_a_result_survives_its_file(tmp_path: Path) -> None:
+    result = Result({"cpu": "x"}, (replace(SCORED, latency=TIMED.latency),), data=DATA)
+    result.write(tmp_path / "r.json")
+    assert read_result(tmp_path / "r.json") == result
+
+
+def test_another_schema_is_refused(tmp_path: Path) -> None:
+    Result({}, (PLAIN,)).write(tmp_path / "r.json")
+    content = json.loads((tmp_path / "r.json").read_text())
+    (tmp_path / "r.json").write_text(json.dumps({**content, "schema": "edgeres.result/2"}))
+    with pytest.raises(ArtifactError, match=r"edgeres\.result/2"):
+        read_result(tmp_path / "r.json")
+
+
+def test_accuracy_and_latency_merge_into_one() -> None:
+    other = replace(TIMED, target="reference")
+    found = merged(Result({"a": 1}, (SCORED,), data=DATA), Result({"a": 2}, (TIMED, other)))
+    assert found.artifacts == (replace(SCORED, latency=TIMED.latency), other)
+    assert found.data == DATA
+    assert found.environment == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("other", "match"),
+    [
+        (Result({}, (SCORED,)), "both results hold the accuracy"),
+        (Result({}, (replace(TIMED, baseline=False),)), "baseline of only one"),
+        (Result({}, (TIMED,), data=replace(DATA, split="train")), "different images"),
+    ],
+)
+def test_results_that_contradict_each_other_do_not_merge(other: Result, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        merged(Result({}, (SCORED,), data=DATA), other)
+
+
+def test_the_json_is_the_documented_one(tmp_path: Path) -> None:
+    Result({"cpu": "x"}, (replace(SCORED, latency=TIMED.latency),), data=DATA).write(tmp_path / "r.json")
+    content = json.loads((tmp_path / "r.json").read_text())
+    estimate = {"value": 0.5, "low": 0.4, "high": 0.6, "level": 0.95, "method": "given", "n": 10}
+    assert content.pop("created").startswith("20")
+    assert content == {
+        "schema": "edgeres.result/1",
+        "environment": {"cpu": "x"},
+        "data": {"source": "digits", "split": "test", "images": 2, "sha256": "f" * 64, "seed": 0, "truth": [0, 1]},
+        "artifacts": [
+            {
+                "name": "m",
+                "path": "m.tflite",
+                "sha256": "0" * 64,
+                "size_bytes": 10,
+                "target": "cpu",
+                "baseline": True,
+                "accuracy": {"images": 10, "top1": estimate, "predictions": [0, 1]},
+                "latency": {"threads": 1, "p50_ms": estimate, "p90_ms": estimate, "rounds": [[1.0, 2.0], [1.5]]},
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "match"),
+    [
+        ("size_bytes", "10", r"artifacts\[0\].size_bytes: expected int"),
+        ("target", None, r"artifacts\[0\].target: expected str"),
+        ("accuracy", {"images": 1}, r"accuracy: the key 'top1' is missing"),
+        ("latancy", {}, r"unknown key 'latancy'"),
+    ],
+)
+def test_a_field_that_does_not_fit_is_named(tmp_path: Path, field: str, value: object, match: str) -> None:
+    Result({}, (PLAIN,)).write(tmp_path / "r.json")
+    content = json.loads((tmp_path / "r.json").read_text())
+    content["artifacts"][0][field] = value
+    (tmp_path / "r.json").write_text(json.dumps(content))
+    with pytest.raises(ArtifactError, match=match):
+        read_result(tmp_path / "r.json")
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "1", "{"])
+def test_what_is_no_result_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "r.json").write_text(content)
+    with pytest.raises(ArtifactError, match=r"r\.json"):
+        read_result(tmp_path / "r.json")
