@@ -1,0 +1,121 @@
+"""What a network costs: parameters, multiply-accumulates and activation memory, layer by layer.
+
+MACs count the multiplications of convolutions and dense layers only, as papers do; batch norms fold into the
+convolution before them and additions are not multiplications.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+from tf_keras import layers
+
+_FLOAT_BYTES = 4
+# Layers that a flatbuffer computes inside the operator before them, or not at all: they need no tensor of their own.
+_FUSED = (layers.BatchNormalization, layers.ReLU, layers.Activation, layers.Dropout)
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer: output shape without the batch, trainable parameters, MACs for one image."""
+
+    name: str
+    kind: str
+    output: tuple[int, ...]
+    parameters: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A network: `parameters` trainable, `macs` for one image, `size_bytes` of its float32 weights.
+
+    `arena_bytes`: peak of the float32 activations alive at once, layer by layer in graph order, batch norms and
+    activation functions computed in place.
+    """
+
+    name: str
+    input: tuple[int, ...]
+    parameters: int
+    macs: int
+    size_bytes: int
+    arena_bytes: int
+    layers: tuple[LayerCost, ...]
+
+
+def measure(model: keras.Model) -> Cost:
+    """Count what a functional model with one input costs."""
+    table = tuple(_layer_cost(layer) for layer in model.layers)
+    return Cost(
+        name=model.name,
+        input=tuple(model.input_shape[1:]),
+        parameters=trainable_parameters(model),
+        macs=sum(layer.macs for layer in table),
+        size_bytes=_FLOAT_BYTES * (model.count_params() - _folded_statistics(model)),
+        arena_bytes=_FLOAT_BYTES * peak_activations(model),
+        layers=table,
+    )
+
+
+def trainable_parameters(model: keras.Model) -> int:
+    """Trainable weights, as papers count them (batch norm's moving statistics are not among them)."""
+    return sum(math.prod(weight.shape) for weight in model.trainable_weights)
+
+
+def macs(layer: Any) -> int:
+    """Multiply-accumulates of one layer for one image; 0 for anything but convolutions and dense layers."""
+    if isinstance(layer, layers.DepthwiseConv2D):
+        return int(_positions(layer) * math.prod(layer.kernel_size) * layer.output_shape[-1])
+    if isinstance(layer, layers.Conv2D):  # kernel: (height, width, input channels of a group, filters)
+        return int(_positions(layer) * math.prod(layer.kernel.shape))
+    if isinstance(layer, layers.Dense):
+        return int(math.prod(layer.output_shape[1:-1]) * math.prod(layer.kernel.shape))
+    return 0
+
+
+def _positions(layer: Any) -> int:
+    return math.prod(layer.output_shape[1:3])
+
+
+def peak_activations(model: keras.Model) -> int:
+    """The largest number of activation values alive at once, when layers run in graph order."""
+    steps = [layer for layer in model.layers if not isinstance(layer, _FUSED)]
+    born = {layer.name: step for step, layer in enumerate(steps)}
+    dies = {name: len(steps) for name in born}  # what nothing reads is an output
+    for step, layer in enumerate(steps):
+        for source in _sources(layer):
+            dies[source] = step if dies[source] == len(steps) else max(step, dies[source])
+    sizes = {layer.name: _values(layer) for layer in steps}
+    return max(sum(sizes[n] for n in born if born[n] <= step <= dies[n]) for step in range(len(steps)))
+
+
+def _sources(layer: Any) -> Iterable[str]:
+    """Names of the layers whose tensors this one reads, seen through what is computed in place."""
+    for node in layer.inbound_nodes[:1]:
+        for tensor in tf.nest.flatten(node.input_tensors):
+            source = tensor._keras_history.layer  # the layer that made a symbolic tensor; Keras has no public name
+            if isinstance(source, _FUSED):
+                yield from _sources(source)
+            else:
+                yield source.name
+
+
+def _values(layer: Any) -> int:
+    shape = layer.output_shape[0] if isinstance(layer, layers.InputLayer) else layer.output_shape
+    return math.prod(shape[1:])
+
+
+def _layer_cost(layer: Any) -> LayerCost:
+    shape = layer.output_shape[0] if isinstance(layer, layers.InputLayer) else layer.output_shape
+    parameters = sum(math.prod(weight.shape) for weight in layer.trainable_weights)
+    return LayerCost(layer.name, type(layer).__name__, tuple(shape[1:]), parameters, macs(layer))
+
+
+def _folded_statistics(model: keras.Model) -> int:
+    """Batch norm parameters that vanish when it is folded: 4 a channel, of which the bias stays."""
+    return sum(3 * layer.gamma.shape[0] for layer in model.layers if isinstance(layer, layers.BatchNormalization))

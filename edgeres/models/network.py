@@ -1,0 +1,48 @@
+"""What the zoo knows of a network before it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from edgeres.errors import ConfigError
+
+_LARGEST = {"classes": 100_000, "input_size": 4096}
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of the zoo: its builder, the defaults of its paper, and what was published for it.
+
+    `width`: feature maps of the first stage. `published`: data set and top-1 accuracy in the paper.
+    """
+
+    name: str
+    builder: Callable[..., Any]
+    width: int
+    classes: int
+    input_size: int
+    paper: str
+    published: str | None = None
+
+    def build(self, *, width: float = 1.0, classes: int | None = None, input_size: int | None = None) -> Any:
+        """A new, untrained tf_keras model.
+
+        Args:
+            width: multiplies the number of feature maps of every stage.
+            classes: outputs; the paper's number by default.
+            input_size: height and width of the input in pixels; the paper's by default.
+
+        Raises:
+            ConfigError: a width, class count or input size that gives no sensible network.
+        """
+        classes = self.classes if classes is None else classes
+        input_size = self.input_size if input_size is None else input_size
+        maps = round(self.width * width)
+        if not 2 <= maps <= 4096:
+            raise ConfigError(f"width {width} gives {self.name} a first stage of {maps} maps; expected 2…4096")
+        for name, value, least in (("classes", classes, 2), ("input_size", input_size, 16)):
+            if not least <= value <= _LARGEST[name]:
+                raise ConfigError(f"{name} must be in {least}…{_LARGEST[name]}, found {value}")
+        return self.builder(width=maps, classes=classes, input_size=input_size)

@@ -1,0 +1,67 @@
+"""The zoo as a table, one network as a table of layers, and both as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from edgeres.models import find_network
+from edgeres.models.figures import read_figures
+from edgeres.native_output import resolve_muted
+from edgeres.records import encode, write_json
+from edgeres.report.terminal import plain_table
+from edgeres.report.wording import size
+
+_MEASURE = "edgeres.models.cost:measure"  # by name: the zoo's table needs no TensorFlow
+
+
+def zoo() -> Table:
+    """All networks at their papers' size, the smallest first."""
+    heads = ("network", "input", "parameters", "MACs", "float32", "activations", "published top-1", "paper")
+    rows = [
+        (
+            one.name,
+            "x".join(map(str, one.input)),
+            f"{one.parameters:,}",
+            f"{one.macs / 1e6:,.1f} M",
+            size(one.size_bytes),
+            size(one.arena_bytes),
+            one.published or "",
+            one.paper,
+        )
+        for one in read_figures()
+    ]
+    return plain_table(heads, rows)
+
+
+def write_zoo(path: Path) -> None:
+    """The zoo as `{"models": [{"name", "parameters", "macs", …}]}`."""
+    write_json(path, {"models": read_figures()})
+
+
+def layers_of(name: str) -> Table:
+    """The layers of a network that cost anything, and their sums.
+
+    Raises:
+        ConfigError: unknown network.
+    """
+    cost = _cost(name)
+    heads = ("layer", "kind", "output", "parameters", "MACs")
+    rows = [
+        (layer.name, layer.kind, "x".join(map(str, layer.output)), f"{layer.parameters:,}", f"{layer.macs:,}")
+        for layer in cost.layers
+        if layer.parameters or layer.macs
+    ]
+    return plain_table(heads, [*rows, ("total", "", "", f"{cost.parameters:,}", f"{cost.macs:,}")])
+
+
+def write_layers(path: Path, name: str) -> None:
+    """One network's cost, with every layer."""
+    write_json(path, encode(_cost(name)))
+
+
+def _cost(name: str) -> Any:
+    measure = resolve_muted(_MEASURE)
+    return measure(find_network(name).build())
