@@ -1,0 +1,118 @@
+"""Keras files, read but not built: configuration, version and card, without TensorFlow.
+
+A file written by edgeres carries a `ModelCard` (its preprocessing, labels and network) beside the weights: a member
+`edgeres.json` in the `.keras` archive, which Keras ignores.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+
+from edgeres.errors import ModelError
+from edgeres.keras_config import check_config
+from edgeres.preprocess import Preprocess
+from edgeres.records import decode
+from edgeres.storage import sha256_file
+from edgeres.training.run import NetworkConfig
+
+SUFFIXES = (".keras", ".h5", ".hdf5")
+CARD = "edgeres.json"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a file trained by edgeres says of itself. `network` is None for a model that is not of the zoo."""
+
+    preprocess: Preprocess
+    labels: tuple[str, ...]
+    network: NetworkConfig | None = None
+    schema: str = "edgeres.model/1"
+
+
+@dataclass(frozen=True)
+class KerasFile:
+    """A Keras file whose configuration was read, and nothing of which was built.
+
+    `generation`: 2 for tf_keras, 3 for Keras 3. `version`: of the Keras that wrote it.
+    """
+
+    path: Path
+    sha256: str
+    config: dict[str, Any]
+    generation: Literal[2, 3]
+    version: str
+    card: ModelCard | None
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the model's input.
+
+        Raises:
+            ModelError: the configuration does not fix it.
+        """
+        shape = next(_input_shapes(self.config), None)
+        if shape is None or len(shape) != 4 or not all(isinstance(size, int) for size in shape[1:]):
+            raise ModelError(
+                f"{self.path}: expected an input (N, height, width, channels) of fixed size, found {shape}",
+                fix="save the model with a fixed Input shape",
+            )
+        return shape[1], shape[2], shape[3]
+
+
+def read_keras_file(path: Path) -> KerasFile:
+    """Read a file's configuration and card, and check that loading it would run no code.
+
+    Raises:
+        ModelError: absent, not a Keras file, weights only, or a Lambda, custom class or function in it.
+    """
+    if path.suffix not in SUFFIXES:
+        raise ModelError(f"{path} is no Keras file", fix=f"give a file ending in {', '.join(SUFFIXES)}")
+    if not path.is_file():
+        raise ModelError(f"{path} does not exist", fix="give the path of a .keras or .h5 file")
+    try:
+        config, version, card = (_read_archive if path.suffix == ".keras" else _read_hdf5)(path)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, RecursionError) as problem:
+        raise ModelError(
+            f"{path} is not a readable Keras file: {problem}", fix="save it again with model.save(path)"
+        ) from problem
+    check_config(config, where=str(path))
+    generation: Literal[2, 3] = 3 if version.split(".")[0].isdecimal() and int(version.split(".")[0]) >= 3 else 2
+    return KerasFile(path, sha256_file(path), config, generation, version, card)
+
+
+def _read_archive(path: Path) -> tuple[dict[str, Any], str, ModelCard | None]:
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+        metadata = json.loads(archive.read("metadata.json"))
+        card = None
+        if CARD in archive.namelist():
+            card = decode(ModelCard, json.loads(archive.read(CARD)), where=f"{path}: {CARD}", error=ModelError)
+    return config, str(metadata["keras_version"]), card
+
+
+def _input_shapes(item: Any) -> Iterator[list[Any]]:
+    """Shapes of inputs in a configuration: Keras 2 calls them `batch_input_shape`, Keras 3 `batch_shape`."""
+    if isinstance(item, dict):
+        for key, value in item.items():
+            if key in ("batch_input_shape", "batch_shape") and isinstance(value, list):
+                yield value
+            yield from _input_shapes(value)
+    elif isinstance(item, list):
+        for value in item:
+            yield from _input_shapes(value)
+
+
+def _read_hdf5(path: Path) -> tuple[dict[str, Any], str, None]:
+    with h5py.File(path, "r") as file:
+        if "model_config" not in file.attrs:
+            raise ValueError("it holds weights but no model")
+        config = file.attrs["model_config"]
+        version = file.attrs.get("keras_version", "2")
+    return json.loads(config), str(version.decode() if isinstance(version, bytes) else version), None
