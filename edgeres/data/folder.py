@@ -50,8 +50,11 @@ class ImageFiles:
         Raises:
             DataError: it cannot be read, or is larger than `MAX_FILE_BYTES`.
         """
+        path = self.root / self.names[index]
         try:
-            with (self.root / self.names[index]).open("rb") as stream:
+            if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
+                raise DataError("it is not a regular file")
+            with path.open("rb") as stream:
                 if os.fstat(stream.fileno()).st_size > MAX_FILE_BYTES:
                     raise DataError(f"the file has more than the {MAX_FILE_BYTES >> 20} MiB accepted")
                 return stream.read()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgeres.data import Dataset, open_dataset
+from edgeres.data.folder import ImageFiles
 from edgeres.errors import DataError
 from edgeres.preprocess import Preprocess
 from tests.edgeres.pictures import encoded, fill, gradient
@@ -200,3 +201,9 @@ def test_an_oversized_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
     os.truncate(tmp_path / split.where(0), (512 << 20) + 1)  # sparse: takes no space
     with pytest.raises(DataError, match="more than the 512 MiB accepted"):
         split.decode(0, Preprocess(8, 8))
+
+
+def test_a_pipe_among_the_images_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.png")
+    with pytest.raises(DataError, match="not a regular file"):
+        ImageFiles(tmp_path, ("x.png",)).read(0)
