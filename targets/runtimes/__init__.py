@@ -1,0 +1,1 @@
+"""Runtimes, one file each: what can execute a flatbuffer, behind the Target protocol."""

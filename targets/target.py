@@ -1,0 +1,85 @@
+"""The two protocols of this package: a Target says what can run here, a Session runs one model on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeres.results import Memory, Operators
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a target can run here: `why` not and how to `fix` it, or the runtime's `version`."""
+
+    available: bool
+    version: str | None = None
+    why: str | None = None
+    fix: str | None = None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A model's single input and output, as the runtime reports them.
+
+    `input_shape`: (1, height, width, channels). `output_shape`: (1, classes). dtypes are numpy names.
+    Quantized values stand for (value − zero_point) · scale; a float tensor has scale 0.
+    """
+
+    input_shape: tuple[int, ...]
+    input_dtype: str
+    input_scale: float
+    input_zero_point: int
+    output_shape: tuple[int, ...]
+    output_dtype: str
+    output_scale: float
+    output_zero_point: int
+
+
+class Session(Protocol):
+    """One model loaded on one target, in a process of its own. Close it, or use it in a `with`."""
+
+    signature: Signature
+
+    def infer(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run a batch, one image at a time: float32 (n, height, width, channels) to float32 (n, classes).
+
+        Inputs are quantized and outputs dequantized by the model's own scales.
+        """
+
+    def time(self, *, runs: int, seconds: float) -> list[float]:
+        """Invoke at least `runs` times and for at least `seconds`; the milliseconds of each invocation."""
+
+    def operators(self) -> Operators:
+        """What ran where, read from the plan that ran."""
+
+    def memory(self) -> Memory:
+        """Resident memory since before the model was loaded."""
+
+    def close(self) -> None:
+        """End the process."""
+
+    def __enter__(self) -> Session: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
+class Target(Protocol):
+    """A place where a flatbuffer can run. `kind` groups targets: cpu, gpu, npu, microcontroller, device, …"""
+
+    name: str
+    kind: str
+
+    def check(self) -> Availability:
+        """Whether it can run here; never raises, imports nothing that can crash this process."""
+
+    def open(self, model: bytes, *, threads: int = 1) -> Session:
+        """Load a model from its bytes, after the structural walk, in a child process.
+
+        Raises:
+            ArtifactError: the bytes are not a well-formed flatbuffer.
+            TargetError: the target is unavailable, refuses the model, or dies on it.
+        """

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from edgeres.storage import sha256_bytes
+from tests.targets import models as source
+
+Models = Callable[[str], bytes]
+
+
+@pytest.fixture(scope="session")
+def model_folder(request: pytest.FixtureRequest) -> Path:
+    """The files that `models.py` writes: made in a process of its own, and again only when it or TensorFlow changes."""
+    made_of = Path(source.__file__).read_bytes()
+    made_of += "".join(metadata.version(name) for name in ("tensorflow", "tf-keras", "litert-quantizer")).encode()
+    cache = request.config.cache
+    assert cache is not None
+    folder = cache.mkdir("targets-models") / sha256_bytes(made_of)[:16]
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "complete").exists():
+            folder.mkdir(exist_ok=True)
+            command = [sys.executable, "-m", "tests.targets.models", str(folder)]
+            made = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+            assert made.returncode == 0, made.stderr[-4000:]
+            (folder / "complete").touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def models(model_folder: Path) -> Models:
+    """The bytes of one of the models, by name."""
+    return lambda name: (model_folder / f"{name}.tflite").read_bytes()
