@@ -1,0 +1,118 @@
+"""The targets by name: which there are, which of them can run here, and a session of an artifact on one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeres.errors import EdgeresError, TargetError
+from edgeres.registry import lookup
+from edgeres.results import Memory, Operators
+from targets import TARGETS
+from targets.artifact import Artifact
+from targets.target import Session, Target
+
+
+def find_target(name: str) -> Target:
+    """The target of that name.
+
+    Raises:
+        TargetError: unknown name, with the nearest match.
+    """
+    target: Target = lookup(TARGETS, name, noun="target", error=TargetError)
+    return target
+
+
+def available_target(name: str) -> Target:
+    """The target of that name, where it can run here.
+
+    Raises:
+        TargetError: unknown, or unavailable: says why, and what to do.
+    """
+    target = find_target(name)
+    found = target.check()
+    if not found.available:
+        raise TargetError(f"the target '{name}' cannot run here: {found.why}", fix=found.fix)
+    return target
+
+
+def describe_targets() -> list[dict[str, Any]]:
+    """Every target with its availability: name, kind, available, why, fix, version; None where there is nothing."""
+    rows = []
+    for name in TARGETS:
+        target = find_target(name)
+        found = target.check()
+        rows.append(
+            {
+                "name": name,
+                "kind": target.kind,
+                "available": found.available,
+                "why": found.why,
+                "fix": found.fix,
+                "version": found.version,
+            }
+        )
+    return rows
+
+
+class ArtifactSession:
+    """A session whose errors say which artifact they are about; see `targets.target.Session`."""
+
+    def __init__(self, session: Session, path: str) -> None:
+        self.signature = session.signature
+        self._session, self._path = session, path
+
+    def infer(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run a batch: float32 (n, height, width, channels) to float32 (n, classes)."""
+        with about(self._path):
+            return self._session.infer(inputs)
+
+    def time(self, *, runs: int, seconds: float) -> list[float]:
+        """Invoke at least `runs` times and for at least `seconds`; the milliseconds of each invocation."""
+        with about(self._path):
+            return self._session.time(runs=runs, seconds=seconds)
+
+    def operators(self) -> Operators:
+        """What ran where."""
+        with about(self._path):
+            return self._session.operators()
+
+    def memory(self) -> Memory:
+        """Resident memory since before the model was loaded."""
+        with about(self._path):
+            return self._session.memory()
+
+    def close(self) -> None:
+        """End the process."""
+        self._session.close()
+
+    def __enter__(self) -> ArtifactSession:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+@contextmanager
+def about(path: str) -> Iterator[None]:
+    """Put the artifact's path before the message of an error raised inside."""
+    try:
+        yield
+    except EdgeresError as error:
+        raise type(error)(f"{path}: {error.message}", details=error.details, fix=error.fix) from error
+
+
+def open_session(artifact: Artifact, target: Target, *, threads: int = 1) -> Session:
+    """Load an artifact on a target; every error names the artifact.
+
+    Raises:
+        ArtifactError: the bytes are not a well-formed flatbuffer.
+        ModelError: the model is no image classifier.
+        TargetError: the target refuses the model, or dies on it.
+    """
+    with about(artifact.path):
+        return ArtifactSession(target.open(artifact.model, threads=threads), artifact.path)

@@ -1,0 +1,185 @@
+"""The commands of this layer: evaluate, profile, targets, verify."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from edgeres.errors import OutputError
+
+
+def _writable(context: click.Context, _: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse a place for the JSON before minutes are spent on what would be written there."""
+    if value is None or context.resilient_parsing:
+        return value
+    if value.exists() and not value.is_file():
+        raise OutputError(f"cannot write {value}: it is not a regular file", fix="choose another --json")
+    folder = value.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise OutputError(f"cannot write {value}: {folder} is not a folder that can be written", fix="choose another")
+    return value
+
+
+JSON = click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path),
+    callback=_writable,
+    metavar="F",
+    help="Also write everything that was measured as JSON.",
+)
+ARTIFACTS = click.argument("artifacts", nargs=-1, required=True, metavar="ARTIFACT…")
+BASELINE = click.option(
+    "--baseline",
+    metavar="A",
+    help="What the others are compared with. [default: the first Keras file of several, else the first]",
+)
+PREPROCESS = click.option(
+    "--preprocess", metavar="P", help="raw, unit, symmetric, torch, caffe or a YAML file, for files that carry none."
+)
+
+
+@click.command()
+@ARTIFACTS
+@click.option("--data", "source", required=True, metavar="SOURCE", help="digits, folder:PATH or cifar10:PATH.")
+@click.option("--split", default="test", show_default=True, help="train, validation, test or calibration.")
+@BASELINE
+@click.option("--target", default="cpu", show_default=True, metavar="T", help="Where to run; see 'edgeres targets'.")
+@PREPROCESS
+@click.option("--images", type=click.IntRange(min=1), metavar="N", help="Only the first N. [default: all]")
+@click.option(
+    "--margin", type=click.FloatRange(0, 100), default=1.0, show_default=True, help="Accepted drop, in points."
+)
+@click.option("--split-seed", default=0, show_default=True, help="Of the data's splits; that of the training.")
+@JSON
+def evaluate(
+    artifacts: tuple[str, ...],
+    source: str,
+    split: str,
+    baseline: str | None,
+    target: str,
+    preprocess: str | None,
+    images: int | None,
+    margin: float,
+    split_seed: int,
+    json_file: Path | None,
+) -> None:
+    """Measure the accuracy of bundles, .tflite and Keras files on the same images.
+
+    Top-1 and top-5 with their intervals, and against the baseline: agreement, the drop in points with its paired
+    interval, and whether that interval is within the margin (pass), beyond it (fail), or neither (insufficient).
+    """
+    from edgeres.data import open_dataset
+    from edgeres.progress import shown
+    from targets.artifact import open_compared
+    from targets.catalogue import available_target
+    from targets.evaluation import Evaluation
+    from targets.evaluation import evaluate as measure
+
+    available_target(target)
+    dataset = open_dataset(source, seed=split_seed)
+    opened, reference = open_compared(artifacts, baseline=baseline, preprocess_option=preprocess)
+    plan = Evaluation(target=target, split=split, images=images, margin_points=margin)
+    with shown() as progress:
+        result = measure(opened, dataset, baseline=reference, plan=plan, progress=progress)
+
+    from edgeres.report.terminal import print_result
+
+    print_result(result)
+    if json_file:
+        result.write(json_file)
+
+
+@click.command()
+@ARTIFACTS
+@BASELINE
+@click.option(
+    "--target", "targets", multiple=True, default=("cpu",), show_default=True, metavar="T", help="Repeatable."
+)
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, metavar="N")
+@click.option(
+    "--rounds", type=click.IntRange(min=30), default=30, show_default=True, metavar="N", help="Interleaved rounds."
+)
+@click.option("--seed", default=0, show_default=True, help="Of the order within rounds.")
+@JSON
+def profile(
+    artifacts: tuple[str, ...],
+    baseline: str | None,
+    targets: tuple[str, ...],
+    threads: int,
+    rounds: int,
+    seed: int,
+    json_file: Path | None,
+) -> None:
+    """Measure latency, memory, operators and size of bundles, .tflite and Keras files.
+
+    Every artifact runs in a process of its own; short blocks of all of them alternate in random order, and the
+    speed-up over the baseline is the median of the rounds' ratios, with its interval.
+    """
+    from edgeres.progress import shown
+    from targets.artifact import open_compared
+    from targets.catalogue import available_target
+    from targets.latency import Protocol
+    from targets.profiling import profile as measure
+
+    for name in targets:
+        available_target(name)
+    opened, reference = open_compared(artifacts, baseline=baseline)
+    protocol = Protocol(rounds=rounds, threads=threads, seed=seed)
+    with shown() as progress:
+        result = measure(opened, baseline=reference, targets=targets, protocol=protocol, progress=progress)
+
+    from edgeres.report.terminal import print_result
+
+    print_result(result)
+    if json_file:
+        result.write(json_file)
+
+
+@click.command()
+@JSON
+def targets(json_file: Path | None) -> None:
+    """List the targets that can run here, and why the rest cannot."""
+    from edgeres.records import write_json
+    from edgeres.report.terminal import output, plain_table
+    from targets.catalogue import describe_targets
+
+    rows = describe_targets()
+    cells = [
+        (
+            row["name"],
+            row["kind"],
+            "yes" if row["available"] else "no",
+            row["version"] or "",
+            row["why"] or "",
+            row["fix"] or "",
+        )
+        for row in rows
+    ]
+    output().print(plain_table(("target", "kind", "available", "version", "why not", "fix"), cells))
+    if json_file:
+        write_json(json_file, {"targets": rows})
+
+
+@click.command()
+@click.argument("bundle")
+@JSON
+def verify(bundle: str, json_file: Path | None) -> None:
+    """Check a bundle on this machine: hashes, preprocessing, golden outputs.
+
+    Exit code 8 where a file was altered or the outputs are not those that the bundle claims.
+    """
+    from edgeres.records import write_json
+    from edgeres.report.terminal import output, plain_table
+    from targets.verification import verify as check
+
+    verification = check(bundle)
+    cells = [(claim.name, "ok" if claim.passed else "FAILED", claim.found) for claim in verification.checks]
+    output().print(plain_table(("check", "", "found"), cells))
+    if json_file:
+        write_json(json_file, verification)
+    verification.require()

@@ -1,0 +1,78 @@
+"""`evaluate` without the command line: the accuracy of artifacts on a data set, as a result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from edgeres.data.dataset import Dataset
+from edgeres.errors import ConfigError
+from edgeres.progress import Progress, silent
+from edgeres.results import ArtifactResult, Result
+from targets import accuracy
+from targets.artifact import Artifact
+from targets.catalogue import available_target, open_session
+from targets.environment import describe
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is measured: on which target, on the first `images` of which split, within which margin of the baseline."""
+
+    target: str = "cpu"
+    split: str = "test"
+    images: int | None = None
+    margin_points: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.margin_points <= 100:  # also where it is NaN
+            raise ConfigError(f"the margin must be in 0…100 points, found {self.margin_points}")
+
+
+def evaluate(
+    artifacts: Sequence[Artifact],
+    dataset: Dataset,
+    *,
+    baseline: int | None = None,
+    plan: Evaluation | None = None,
+    progress: Progress = silent,
+) -> Result:
+    """Measure the accuracy of every artifact; `baseline` is the place of the one that the others are compared with.
+
+    One thread each: the sessions run side by side, and thread counts leave the numbers alone.
+
+    Raises:
+        EdgeresError: see `targets.accuracy.measure`, `targets.accuracy.entrant`, `targets.catalogue`.
+    """
+    plan, environment = plan or Evaluation(), describe()
+    target = available_target(plan.target)
+    split = dataset.split(plan.split).head(plan.images)
+    contracts = [artifact.require_preprocess() for artifact in artifacts]
+    for artifact in artifacts:
+        accuracy.output_order(artifact.path, artifact.labels, dataset)
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(open_session(artifact, target)) for artifact in artifacts]
+        entrants = [
+            accuracy.entrant(artifact.path, session, preprocess=contract, labels=artifact.labels, dataset=dataset)
+            for artifact, session, contract in zip(artifacts, sessions, contracts, strict=True)
+        ]
+        measured, record = accuracy.measure(
+            entrants, split, dataset, baseline=baseline, margin_points=plan.margin_points, progress=progress
+        )
+    return Result(
+        environment=environment,
+        data=record,
+        artifacts=tuple(
+            ArtifactResult(
+                name=artifact.name,
+                path=artifact.path,
+                sha256=artifact.sha256,
+                size_bytes=len(artifact.model),
+                target=plan.target,
+                baseline=place == baseline,
+                accuracy=figures,
+            )
+            for place, (artifact, figures) in enumerate(zip(artifacts, measured, strict=True))
+        ),
+    )

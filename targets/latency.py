@@ -1,0 +1,171 @@
+"""Latency: every artifact in a process of its own, timed in interleaved rounds, compared round by round.
+
+What a machine does besides (clocks, other programs) changes within seconds and hits whoever runs at that moment.
+Therefore one round runs a short block of every artifact, in random order, and only blocks of one round are compared.
+No run is dropped. Timing one after the other calls two runs of the same model different in 11 of 25 tries; this
+protocol with the ±2 % band of `stats.latency_verdict` in 1 of 60 at most.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import math
+import os
+import statistics
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from edgeres.progress import Progress, silent
+from edgeres.results import Latency
+from targets.stats import clustered_quantile, latency_verdict, median_ratio
+from targets.target import Session
+
+MIN_ROUNDS = 30
+"""A 90th percentile has no interval from fewer than 29 rounds."""
+
+LOCK = "edgeres-latency.lock"
+
+Rounds = tuple[tuple[float, ...], ...]
+"""Milliseconds of every run, one tuple for each round."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Block:
+    """How long one artifact runs before the next one's turn: at least `runs` times and `seconds`."""
+
+    runs: int = 3
+    seconds: float = 0.01
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How latency is measured.
+
+    `threads` of each model; `seed` of the order within rounds. Warm-up: blocks of `warm_up` until two successive
+    medians agree within `settled`, for at least `warm_up_runs` runs and `warm_up_seconds`; given up after
+    `warm_up_limit` seconds.
+    """
+
+    rounds: int = MIN_ROUNDS
+    threads: int = 1
+    seed: int = 0
+    block: Block = Block()
+    warm_up: Block = Block(runs=2, seconds=0.1)
+    warm_up_runs: int = 10
+    warm_up_seconds: float = 0.5
+    warm_up_limit: float = 10.0
+    settled: float = 0.02
+
+    def __post_init__(self) -> None:
+        if self.rounds < MIN_ROUNDS or self.threads < 1:
+            raise ValueError(f"expected rounds >= {MIN_ROUNDS}, threads >= 1; found {self.rounds}, {self.threads}")
+
+
+def warm_up(session: Session, protocol: Protocol) -> bool:
+    """Run until the time of a run no longer changes; whether that happened within the limit."""
+    previous, runs, seconds = math.inf, 0, 0.0
+    while runs < protocol.warm_up_runs or seconds < protocol.warm_up_limit:
+        times = session.time(runs=protocol.warm_up.runs, seconds=protocol.warm_up.seconds)
+        median, runs, seconds = statistics.median(times), runs + len(times), seconds + sum(times) / 1000
+        agree = abs(median - previous) <= protocol.settled * previous
+        if agree and runs >= protocol.warm_up_runs and seconds >= protocol.warm_up_seconds:
+            return True
+        previous = median
+    return False
+
+
+def run_rounds(sessions: Sequence[Session], protocol: Protocol, *, progress: Progress = silent) -> list[Rounds]:
+    """Time every session in interleaved rounds; the rounds of each, in the order of `sessions`.
+
+    Times are rounded to 6 significant digits, so that every figure can be recomputed from what a result stores.
+    """
+    order, random = list(range(len(sessions))), Random(protocol.seed)  # noqa: S311 - an order, not a secret
+    measured: list[list[tuple[float, ...]]] = [[] for _ in sessions]
+    for done in range(protocol.rounds):
+        random.shuffle(order)
+        for place in order:
+            times = sessions[place].time(runs=protocol.block.runs, seconds=protocol.block.seconds)
+            measured[place].append(tuple(float(f"{time:.6g}") for time in times))
+        progress("latency", done + 1, protocol.rounds)
+    return [tuple(rounds) for rounds in measured]
+
+
+def summarize(rounds: Rounds, *, threads: int, baseline: Rounds | None = None) -> Latency:
+    """The figures of one artifact; against the baseline's rounds of the same run, where there is one.
+
+    Raises:
+        ValueError: too few rounds, or a baseline with another number of them.
+    """
+    speedup = verdict = None
+    if baseline is not None:
+        speedup = median_ratio(
+            [
+                math.log(statistics.median(theirs) / statistics.median(own))
+                for theirs, own in zip(baseline, rounds, strict=True)
+            ]
+        )
+        verdict = latency_verdict(speedup)
+    return Latency(
+        threads=threads,
+        p50_ms=clustered_quantile(rounds, 0.5),
+        p90_ms=clustered_quantile(rounds, 0.9),
+        rounds=rounds,
+        speedup=speedup,
+        verdict=verdict,
+    )
+
+
+def measure(
+    sessions: Sequence[Session], protocol: Protocol, *, baseline: int | None = None, progress: Progress = silent
+) -> list[Latency]:
+    """Warm up, run the rounds, and summarize: the latency of each session, compared with that at `baseline`."""
+    with machine_lock():
+        for place, session in enumerate(sessions):
+            progress("warm-up", place, len(sessions))
+            if not warm_up(session, protocol):
+                _log.warning("artifact %d of %d had not settled after its warm-up", place + 1, len(sessions))
+        measured = run_rounds(sessions, protocol, progress=progress)
+    reference = None if baseline is None else measured[baseline]
+    return [
+        summarize(rounds, threads=protocol.threads, baseline=None if place == baseline else reference)
+        for place, rounds in enumerate(measured)
+    ]
+
+
+@contextmanager
+def machine_lock(folder: Path | None = None) -> Iterator[None]:
+    """Hold the lock that keeps two latency measurements of edgeres on one machine apart; waits for it.
+
+    The lock ends with the process, however it ends. Where the file cannot be opened, measures without it and says so.
+    """
+    path = (folder or Path(tempfile.gettempdir())) / LOCK
+    try:
+        handle = _open_lock(path)
+    except OSError as problem:
+        _log.warning("measuring without the lock %s: %s", path, problem.strerror)
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _log.warning("another latency measurement is running on this machine; waiting for it to end")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _open_lock(path: Path) -> int:
+    """Open the lock file for reading, which suffices to lock it and works on a file of another user."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)

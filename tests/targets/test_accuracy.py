@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgeres.data.dataset import Dataset, Split
+from edgeres.errors import DataError, ModelError
+from edgeres.preprocess import Content, Preprocess
+from targets import accuracy
+from targets.accuracy import Predictions
+from tests.targets.double import DoubleSession, signature
+
+CONTRACT = Preprocess(8, 8)
+
+
+class Shades:
+    """Image i of class c is one shade everywhere: 10 · c; `broken` holds an index that is no image."""
+
+    def __init__(self, classes: NDArray[np.int64], broken: int | None = None, side: int = 8) -> None:
+        self.classes, self.broken, self.side, self.reads = classes, broken, side, 0
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def read(self, index: int) -> Content:
+        self.reads += 1
+        if index == self.broken:
+            return b"not an image"
+        return np.full((self.side, self.side, 3), 10 * self.classes[index], np.uint8)
+
+    def name(self, index: int) -> str:
+        return f"shades[{index}]"
+
+
+def dataset(n: int = 90, labels: tuple[str, ...] = ("ant", "bee", "cat"), **images: int) -> Dataset:
+    classes = np.arange(n) % len(labels)
+    split = Split("test", Shades(classes, **images), np.arange(n), classes)
+    return Dataset("shades", labels, {"test": split}, mirror=False, seed=7)
+
+
+def knows(classes: int = 3) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Reads the class off the shade."""
+    return lambda inputs: np.eye(classes, dtype=np.float32)[(inputs[:, 0, 0, 0] / 10).round().astype(int)]
+
+
+def always(index: int, classes: int = 3) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    return lambda inputs: np.tile(np.eye(classes, dtype=np.float32)[index], (len(inputs), 1))
+
+
+def entrant(
+    data: Dataset, function: Callable[..., NDArray[np.float32]], *, labels: tuple[str, ...] | None = None, **more: int
+) -> accuracy.Entrant:
+    session = DoubleSession(function, signature=signature(classes=len(data.labels)))
+    return accuracy.entrant("model", session, preprocess=CONTRACT, labels=labels, dataset=data)
+
+
+def test_accuracy_agreement_and_drop_against_the_baseline() -> None:
+    data = dataset()
+    split = data.split("test")
+    (good, bad), record = accuracy.measure(
+        [entrant(data, knows()), entrant(data, always(0))], split, data, baseline=0, margin_points=2
+    )
+    assert good.top1.value == 1
+    assert good.verdict is None
+    assert good.top1_drop_points is None
+    assert good.predictions == tuple(split.classes)
+    assert bad.top1.value == pytest.approx(1 / 3)
+    assert bad.top1_drop_points is not None
+    assert bad.top1_drop_points.value == pytest.approx(200 / 3)
+    assert bad.agreement is not None
+    assert bad.agreement.value == pytest.approx(1 / 3)
+    assert (bad.verdict, bad.margin_points, bad.images) == ("fail", 2, 90)
+    assert good.top5 is None
+    assert (record.source, record.split, record.images, record.seed) == ("shades", "test", 90, 7)
+    assert record.labels == data.labels
+    assert record.truth == tuple(split.classes)
+
+
+def test_the_same_model_passes_where_there_are_enough_images() -> None:
+    for n, verdict in ((90, "insufficient"), (900, "pass")):
+        data = dataset(n)
+        measured, _ = accuracy.measure(
+            [entrant(data, knows()), entrant(data, knows())], data.split("test"), data, baseline=0
+        )
+        assert measured[1].verdict == verdict
+
+
+def test_the_fingerprint_follows_contents_classes_and_order() -> None:
+    data = dataset()
+    split = data.split("test")
+
+    def fingerprint(changed: Split) -> str:
+        return accuracy.predict([entrant(data, knows())], changed)[1]
+
+    first = fingerprint(split)
+    assert fingerprint(split) == first
+    assert fingerprint(replace(split, classes=split.classes[::-1].copy())) != first
+    assert fingerprint(split.head(89)) != first
+    other = dataset(side=9).split("test")
+    assert fingerprint(other) != first
+
+
+def test_classes_in_another_order_are_matched_by_name() -> None:
+    data = dataset()
+    # The model's outputs are cat, ant, bee: it answers 'bee' (class 1) with its output 2.
+    order = ("cat", "ant", "bee")
+    measured, _ = accuracy.measure([entrant(data, always(2), labels=order)], data.split("test"), data)
+    assert set(measured[0].predictions or ()) == {1}
+
+
+def test_other_class_names_are_an_error_that_says_which() -> None:
+    with pytest.raises(DataError) as caught:
+        entrant(dataset(), knows(), labels=("ant", "bee", "dog"))
+    assert "only in the model: dog" in str(caught.value)
+    assert "only in the data: cat" in str(caught.value)
+
+
+def test_another_number_of_classes_is_an_error() -> None:
+    session = DoubleSession(signature=signature(classes=10))
+    with pytest.raises(ModelError, match=r"each of the 3 classes of shades.*\(1, 10\)") as caught:
+        accuracy.entrant("model", session, preprocess=CONTRACT, labels=None, dataset=dataset())
+    assert caught.value.fix
+
+
+def test_a_contract_for_another_input_size_is_an_error() -> None:
+    with pytest.raises(ModelError, match="shape"):
+        accuracy.entrant("m", DoubleSession(), preprocess=Preprocess(9, 9), labels=None, dataset=dataset())
+
+
+def test_a_corrupt_image_is_named() -> None:
+    data = dataset(broken=71)
+    with pytest.raises(DataError, match=r"shades\[71\].*not an image"):
+        accuracy.measure([entrant(data, knows())], data.split("test"), data)
+
+
+def test_an_output_that_is_not_a_number_is_an_error() -> None:
+    data = dataset()
+
+    def sometimes(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        scores = knows()(inputs)
+        return np.where(scores.argmax(axis=1, keepdims=True) == 2, np.nan, scores).astype(np.float32)
+
+    with pytest.raises(ModelError, match=r"not a number, first for shades\[2\]"):
+        accuracy.measure([entrant(data, sometimes)], data.split("test"), data)
+
+
+def test_an_image_is_decoded_once_for_a_shared_contract_and_once_each_for_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decoded: list[int] = []
+    decode = Split.decode
+    monkeypatch.setattr(
+        Split, "decode", lambda split, at, contract: (decoded.append(at), decode(split, at, contract))[1]
+    )
+    data = dataset()
+    one = entrant(data, knows())
+    accuracy.predict([one, one], data.split("test"))
+    assert sorted(decoded) == list(range(90))
+    decoded.clear()
+    two = entrant(data, always(0))
+    accuracy.predict([one, replace(two, preprocess=replace(CONTRACT, scale=2.0))], data.split("test"))
+    assert sorted(decoded) == sorted([*range(90), *range(90)])
+
+
+def test_each_artifact_sees_its_own_contract() -> None:
+    data = dataset()
+    seen: list[float] = []
+
+    def look(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        seen.append(float(inputs.max()))
+        return always(0)(inputs)
+
+    doubled = replace(entrant(data, look), preprocess=replace(CONTRACT, scale=2.0))
+    accuracy.predict([entrant(data, knows()), doubled], data.split("test"))
+    assert set(seen) == {40.0}
+
+
+def test_progress_counts_images() -> None:
+    data, steps = dataset(), []
+    accuracy.predict([entrant(data, knows())], data.split("test"), progress=lambda *step: steps.append(step))
+    assert steps == [("images", 32, 90), ("images", 64, 90), ("images", 90, 90)]
+
+
+def test_memory_does_not_grow_with_the_number_of_images() -> None:
+    def peak(n: int) -> int:
+        data = dataset(n)
+        runner = entrant(data, always(0))
+        tracemalloc.start()
+        accuracy.predict([runner], data.split("test"))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    peak(200)  # what is made once
+    assert peak(3200) < peak(200) + 3000 * 200  # a prediction is bytes, an image of 8x8x3 float32 is 768
+
+
+def test_of_equal_scores_the_first_class_wins_in_top1_and_top5() -> None:
+    predictions = Predictions()
+    predictions.add(np.zeros((2, 7), np.float32), np.asarray([4, 5]))
+    assert predictions.top1 == [0, 0]
+    assert predictions.in_top5 == [True, False]
+
+
+def test_top5_counts_what_is_among_the_five_best() -> None:
+    scores = np.asarray([[7, 6, 5, 4, 3, 2, 1]] * 7, np.float32)
+    predictions = Predictions()
+    predictions.add(scores, np.arange(7))
+    assert predictions.in_top5 == [True] * 5 + [False] * 2
+    found = accuracy.score(predictions, np.arange(7), classes=7)
+    assert found.top5 is not None
+    assert found.top5.value == pytest.approx(5 / 7)
+    assert found.top1.value == pytest.approx(1 / 7)
+
+
+@pytest.mark.parametrize("n", [1, 31, 32, 33, 64, 97])
+def test_every_image_is_seen_once_and_in_order(n: int) -> None:
+    data = dataset(n, labels=tuple("abcdef"))
+    runner = entrant(data, knows(6))
+    predictions, _ = accuracy.predict([runner], data.split("test"))
+    assert predictions[0].top1 == data.split("test").classes.tolist()

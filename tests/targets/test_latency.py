@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import math
+import os
+import statistics
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeres.records import encode
+from targets import latency
+from targets.latency import Block, Protocol
+from tests.targets.double import DoubleSession
+
+QUICK = Protocol(block=Block(runs=3, seconds=0), warm_up=Block(runs=2, seconds=0), warm_up_runs=4, warm_up_seconds=0)
+
+
+def noise(median: float, *, seed: int, spread: float = 0.01) -> Iterator[float]:
+    random = np.random.default_rng(seed)
+    while True:
+        yield float(median * random.lognormal(sigma=spread))
+
+
+def session(median: float, seed: int, **arguments: float) -> DoubleSession:
+    return DoubleSession(milliseconds=noise(median, seed=seed, **arguments), name=f"{median} ms")
+
+
+def test_a_model_twice_as_fast_is_faster_and_the_other_way_round_slower() -> None:
+    slow, fast = latency.measure([session(2, 1), session(1, 2)], QUICK, baseline=0)
+    assert slow.speedup is None
+    assert slow.verdict is None
+    assert fast.verdict == "faster"
+    assert fast.speedup is not None
+    assert fast.speedup.low < 2 < fast.speedup.high
+    assert fast.speedup.n == 30
+    _, slower = latency.measure([session(1, 1), session(2, 2)], QUICK, baseline=0)
+    assert slower.verdict == "slower"
+
+
+def test_a_model_against_itself_is_equivalent_and_never_faster_or_slower() -> None:
+    verdicts = [
+        latency.measure([session(1, 2 * i), session(1, 2 * i + 1)], QUICK, baseline=0)[1].verdict for i in range(40)
+    ]
+    assert set(verdicts) <= {"equivalent", "inconclusive"}
+    assert verdicts.count("equivalent") > 35
+
+
+def test_a_machine_that_slows_down_meanwhile_changes_no_verdict() -> None:
+    def drifting() -> Iterator[float]:
+        for step in range(10**6):
+            yield 1 + step / 100  # both slow down alike, by far more than the band
+
+    _, other = latency.measure(
+        [DoubleSession(milliseconds=drifting()), DoubleSession(milliseconds=drifting())], QUICK, baseline=0
+    )
+    assert other.verdict == "equivalent"
+
+
+def test_every_figure_can_be_recomputed_from_the_rounds_that_are_kept() -> None:
+    slow, fast = latency.measure([session(2.123456789, 1), session(1, 2)], QUICK, baseline=0)
+    stored = [json.loads(json.dumps(encode(one)))["rounds"] for one in (slow, fast)]
+    ratios = [statistics.median(a) / statistics.median(b) for a, b in zip(*stored, strict=True)]
+    assert fast.speedup is not None
+    assert fast.speedup.value == pytest.approx(statistics.median(ratios))
+    again = latency.summarize(tuple(map(tuple, stored[1])), threads=1, baseline=tuple(map(tuple, stored[0])))
+    assert again == fast
+    assert all(len(repr(time).replace(".", "")) <= 7 for block in stored[0] for time in block)
+
+
+def test_percentiles_are_ordered_and_no_run_is_dropped() -> None:
+    (found,) = latency.measure([session(1, 3, spread=0.5)], QUICK)
+    assert found.p50_ms.low <= found.p50_ms.value <= found.p50_ms.high <= found.p90_ms.high
+    assert found.p50_ms.value < found.p90_ms.value
+    assert [len(block) for block in found.rounds] == [3] * 30
+
+
+def test_every_round_runs_every_artifact_once_in_an_order_fixed_by_the_seed() -> None:
+    def order(seed: int) -> list[str]:
+        calls: list[str] = []
+        sessions = [DoubleSession(name=name, calls=calls) for name in "abc"]
+        latency.run_rounds(sessions, Protocol(seed=seed, block=QUICK.block))
+        return [call[0] for call in calls]
+
+    first = order(0)
+    rounds = ["".join(first[i : i + 3]) for i in range(0, 90, 3)]
+    assert all(sorted(each) == ["a", "b", "c"] for each in rounds)
+    assert len(set(rounds)) > 3
+    assert order(0) == first
+    assert order(1) != first
+
+
+def test_blocks_last_as_long_as_the_protocol_says() -> None:
+    (rounds,) = latency.run_rounds([DoubleSession()], Protocol())
+    assert {len(block) for block in rounds} == {10}  # 10 ms of 1 ms runs
+
+
+def test_warm_up_goes_on_until_times_settle() -> None:
+    times = iter([9.0, 8.0, 6.0, 4.0, 3.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 50.0])
+    assert latency.warm_up(DoubleSession(milliseconds=times), QUICK)
+    assert list(times) == [1.0, 1.0, 50.0]  # blocks of two: (1, 1) and then (1, 1) agree
+
+
+def test_warm_up_gives_up_at_its_limit_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    never = iter(float(1 + i % 4 * 10) for i in range(10**6))
+    protocol = Protocol(block=QUICK.block, warm_up=QUICK.warm_up, warm_up_limit=1)
+    with caplog.at_level(logging.WARNING):
+        latency.measure([DoubleSession(milliseconds=never)], protocol)
+    assert "not settled" in caplog.text
+
+
+@pytest.mark.parametrize("wrong", [{"rounds": 29}, {"threads": 0}])
+def test_too_few_rounds_or_threads_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="rounds >= 30"):
+        Protocol(**wrong)
+
+
+def test_rounds_that_do_not_pair_are_refused() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        latency.summarize(((1.0,),) * 30, threads=1, baseline=((1.0,),) * 31)
+
+
+def test_the_lock_keeps_a_second_measurement_waiting(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    entered = threading.Event()
+
+    def second() -> None:
+        with latency.machine_lock(tmp_path):
+            entered.set()
+
+    thread = threading.Thread(target=second)
+    with caplog.at_level(logging.WARNING), latency.machine_lock(tmp_path):
+        thread.start()
+        assert not entered.wait(0.2)
+    thread.join(10)
+    assert entered.is_set()
+    assert "waiting" in caplog.text
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
+    code = f"import os,pathlib;from targets.latency import machine_lock as l;l(pathlib.Path({str(tmp_path)!r}))"
+    code += ".__enter__();os.kill(os.getpid(), 9)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -9
+    handle = os.open(tmp_path / latency.LOCK, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(handle)
+
+
+def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    victim = tmp_path / "victim"
+    (tmp_path / latency.LOCK).symlink_to(victim)
+    with caplog.at_level(logging.WARNING), latency.machine_lock(tmp_path):
+        pass
+    assert not victim.exists()
+    assert "without the lock" in caplog.text
+
+
+def test_speedup_is_baseline_over_artifact() -> None:
+    rounds = [((4.0,),) * 30, ((1.0,),) * 30]
+    found = latency.summarize(rounds[1], threads=1, baseline=rounds[0])
+    assert found.speedup is not None
+    assert math.isclose(found.speedup.value, 4)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+
+from edgeres.errors import ModelError, TargetError
+from targets import TARGETS
+from targets.artifact import Artifact
+from targets.latency import Block, Protocol
+from targets.profiling import profile
+from tests.targets.conftest import Models
+from tests.targets.double import DoubleSession, DoubleTarget
+
+QUICK = Protocol(block=Block(runs=3, seconds=0), warm_up=Block(runs=2, seconds=0), warm_up_limit=0, warm_up_runs=2)
+
+
+def artifact(models: Models, name: str) -> Artifact:
+    return Artifact(name, f"{name}.tflite", "tflite", models(name))
+
+
+def test_every_artifact_is_measured_on_every_target_against_its_baseline_there(models: Models) -> None:
+    result = profile(
+        [artifact(models, "float32"), artifact(models, "int8")],
+        baseline=0,
+        targets=("cpu", "reference", "cpu"),
+        protocol=QUICK,
+    )
+    rows = [(row.name, row.target, row.baseline) for row in result.artifacts]
+    assert rows == [
+        ("float32", "cpu", True),
+        ("int8", "cpu", False),
+        ("float32", "reference", True),
+        ("int8", "reference", False),
+    ]
+    for row in result.artifacts:
+        assert row.latency is not None
+        assert (row.latency.verdict is None) == row.baseline
+        assert (row.latency.speedup is None) == row.baseline
+        assert len(row.latency.rounds) == 30
+        assert row.latency.threads == 1
+        assert row.memory is not None
+        assert row.memory.arena_bytes > 0
+        assert row.operators is not None
+        assert row.operators.kinds
+        assert row.accuracy is None
+    delegated = [row.operators.delegated for row in result.artifacts if row.operators]
+    assert delegated[0] > 0
+    assert delegated[2:] == [0, 0]
+    assert result.data is None
+
+
+def test_one_artifact_has_nothing_to_compare_with(models: Models) -> None:
+    (row,) = profile([artifact(models, "int8")], protocol=QUICK).artifacts
+    assert not row.baseline
+    assert row.latency is not None
+    assert row.latency.speedup is None
+
+
+def test_nothing_is_opened_where_one_target_is_unknown(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = DoubleTarget(lambda _: DoubleSession())
+    monkeypatch.setitem(TARGETS, "double", f"{__name__}:DOUBLE")
+    monkeypatch.setattr(f"{__name__}.DOUBLE", target, raising=False)
+    with pytest.raises(TargetError, match="unknown target"):
+        profile([artifact(models, "int8")], targets=("double", "quantum"), protocol=QUICK)
+    assert target.opened == []
+
+
+DOUBLE: DoubleTarget
+
+
+def test_sessions_are_closed_when_one_fails(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = DoubleTarget(lambda _: DoubleSession(milliseconds=iter([1.0] * 50)))
+    monkeypatch.setitem(TARGETS, "double", f"{__name__}:DOUBLE")
+    monkeypatch.setattr(f"{__name__}.DOUBLE", target, raising=False)
+    with pytest.raises(StopIteration):
+        profile([artifact(models, "int8")] * 3, targets=["double"], protocol=QUICK)
+    assert [session.calls[-1] for session in target.opened] == ["double close"] * 3
+
+
+def test_a_model_that_is_refused_is_named(models: Models) -> None:
+    with pytest.raises(ModelError, match=r"two_inputs\.tflite: expected a model with one input"):
+        profile([artifact(models, "int8"), artifact(models, "two_inputs")], protocol=QUICK)
