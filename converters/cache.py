@@ -1,0 +1,48 @@
+"""Results of steps, kept by the hash of everything that they follow from."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from filelock import FileLock
+
+from edgeres.storage import sha256_bytes, sha256_file, typed_storage_errors, write_bytes, write_text
+
+_LOG = logging.getLogger(__name__)
+
+
+def folder() -> Path:
+    """Where the cache lives: `EDGERES_CACHE`, or the user's cache folder."""
+    return Path(os.environ.get("EDGERES_CACHE") or platformdirs.user_cache_dir("edgeres"))
+
+
+def key_of(inputs: Mapping[str, Any]) -> str:
+    """The key of a result: SHA-256 of its inputs as canonical JSON."""
+    return sha256_bytes(json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode())
+
+
+def cached(step: str, key: str, make: Callable[[], bytes], *, suffix: str) -> Path:
+    """The file that `make` gives for `key`: from the cache, or made now, once, however many processes ask.
+
+    Raises:
+        OutputError: the cache cannot be written.
+    """
+    place = folder() / step / f"{key}{suffix}"
+    seal = place.with_name(f"{place.name}.sha256")
+    with typed_storage_errors(place.parent):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(place.with_name(f"{place.name}.lock"))
+        with lock:
+            if place.is_file() and seal.is_file() and seal.read_text() == sha256_file(place):
+                _LOG.info("%s: cached as %s", step, key[:12])
+                return place
+            content = make()
+            write_bytes(place, content)
+            write_text(seal, sha256_bytes(content))
+    return place

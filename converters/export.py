@@ -1,0 +1,91 @@
+"""Keras to a float32 flatbuffer, and the proof that it computes the same."""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from converters.job import Job
+from converters.recipe import ExportStep
+from edgeres.errors import ModelError
+from edgeres.keras_file import KerasFile, read_keras_file
+from edgeres.keras_io import load
+from edgeres.native_output import muted
+from targets.runtimes.cpu import CPU
+
+PARITY = 1e-4
+"""Largest difference of an output between Keras and the flatbuffer, relative to the largest output (at least 1)."""
+
+
+def export_float(file: KerasFile) -> bytes:
+    """The model as a float32 flatbuffer: signature `serving_default`, input `image`, output `scores`, batch 1.
+
+    A batch of one, because delegates and browsers refuse or slow down on a dynamic one.
+
+    Raises:
+        ModelError: an operator that TFLite lacks, or outputs that differ from Keras' by more than `PARITY`.
+    """
+    model = load(file)
+    content = to_flatbuffer(model, generation=file.generation)
+    _prove_parity(model, content, file.path)
+    return content
+
+
+def run(settings: ExportStep, job: Job, source: Path) -> bytes:  # noqa: ARG001  # every step is called alike
+    """The pipeline's step: a Keras file to a float32 flatbuffer."""
+    return export_float(read_keras_file(source))
+
+
+def to_flatbuffer(model: Any, *, generation: int = 2) -> bytes:
+    """Export a model (tf_keras: generation 2, Keras 3: 3) as a SavedModel and convert that.
+
+    Raises:
+        ModelError: the converter refuses it; its reason is in the details.
+    """
+    archive = importlib.import_module("keras.export" if generation == 3 else "tf_keras.export").ExportArchive()
+    archive.track(model)
+    archive.add_endpoint(
+        name="serve",
+        fn=lambda image: {"scores": model(image, training=False)},
+        input_signature=[tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="image")],
+    )
+    with tempfile.TemporaryDirectory(prefix="edgeres-export-") as folder, muted():
+        try:
+            archive.write_out(folder)
+            content: bytes = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+        except Exception as problem:  # the converter raises bare Exceptions
+            lines = [line for line in str(problem).splitlines() if line.strip()]
+            raise ModelError("TFLite cannot represent this model", details=lines[:3]) from problem
+    return content
+
+
+def float_outputs(file: KerasFile, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Outputs of the Keras model in a file: float32 (n, height, width, channels) to float32 (n, classes)."""
+    return keras_outputs(load(file), inputs)
+
+
+def keras_outputs(model: Any, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Run a Keras model: float32 (n, height, width, channels) to float32 (n, classes)."""
+    return np.asarray(model(tf.constant(inputs), training=False), np.float32)
+
+
+def _prove_parity(model: Any, content: bytes, path: Path) -> None:
+    # A fixed seed and pixel-like values: the contract is not known here, and parity holds for any input.
+    shape = (2, *model.input_shape[1:])
+    inputs = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
+    expected = keras_outputs(model, inputs)
+    with CPU.open(content) as session:
+        found = session.infer(inputs)
+    difference = float(np.abs(found - expected).max())
+    limit = PARITY * max(1.0, float(np.abs(expected).max()))
+    if not difference <= limit:  # also where it is NaN
+        raise ModelError(
+            f"{path}: the flatbuffer's outputs differ from Keras' by {difference:.2g}, more than {limit:.2g}",
+            fix="report the model: the converter changed its meaning",
+        )

@@ -1,0 +1,98 @@
+"""What a recipe is run on: a model file, a data set, and the contract between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from converters.quantization.calibration import require_disjoint
+from converters.recipe import Material
+from edgeres.data import Dataset, Split
+from edgeres.errors import ConfigError, DataError
+from edgeres.keras_file import KerasFile
+from edgeres.preprocess import Preprocess, from_option
+from edgeres.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class Job:
+    """A model and the data it is converted with. `seed`: of fine-tuning; `progress`: told of every long step."""
+
+    file: KerasFile
+    dataset: Dataset
+    contract: Preprocess
+    seed: int = 0
+    progress: Progress = silent
+
+    @cached_property
+    def disjoint_calibration(self) -> Split:
+        """The calibration split, once it is checked that no image of it is in the test split.
+
+        Raises:
+            DataError: it is; names the first.
+        """
+        split = self.dataset.split("calibration")
+        require_disjoint(split, self.dataset.split("test"))
+        return split
+
+    def calibration(self, images: int) -> Split:
+        """The first `images` of the calibration split."""
+        return self.disjoint_calibration.head(images)
+
+    def material(self, wanted: Material) -> Split:
+        """The images that a step reads."""
+        if wanted.split == "calibration" and wanted.images is not None:
+            return self.calibration(wanted.images)
+        return self.dataset.split(wanted.split).head(wanted.images)
+
+
+def contract_for(file: KerasFile, option: str | None) -> Preprocess:
+    """The preprocessing of a Keras file: that of its card, or what `--preprocess` says.
+
+    Raises:
+        ConfigError: neither, or the option contradicts the card.
+    """
+    height, width, depth = file.input_shape
+    asked = None if option is None else from_option(option, height=height, width=width, depth=depth)
+    if file.card is not None:
+        if asked is not None and asked != file.card.preprocess:
+            raise ConfigError(
+                f"{file.path} carries its own preprocessing, which is not '{option}'", fix="leave out --preprocess"
+            )
+        return file.card.preprocess
+    if asked is None:
+        raise ConfigError(
+            f"{file.path} does not say how pixels become its input",
+            fix="say what it was trained with: --preprocess raw|unit|symmetric|torch|caffe|FILE.yaml",
+        )
+    return asked
+
+
+def require_labels(file: KerasFile, dataset: Dataset) -> None:
+    """Check a card's labels against the data set's, names and order.
+
+    Raises:
+        DataError: they differ.
+    """
+    if file.card is not None and file.card.labels != dataset.labels:
+        raise DataError(
+            f"{file.path} was trained on other classes than {dataset.source} has",
+            details=(
+                f"model: {len(file.card.labels)}: {', '.join(file.card.labels[:10])}",
+                f"data:  {len(dataset.labels)}: {', '.join(dataset.labels[:10])}",
+            ),
+            fix="convert with the data set that the model was trained on",
+        )
+
+
+def require_classes(found: int, job: Job) -> None:
+    """Check a model's number of outputs against the data set's number of classes.
+
+    Raises:
+        DataError: they differ.
+    """
+    if found != len(job.dataset.labels):
+        raise DataError(
+            f"{job.file.path} has {found} outputs, {job.dataset.source} has {len(job.dataset.labels)} classes",
+            fix="give the data set that the model was trained on",
+        )

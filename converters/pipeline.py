@@ -1,0 +1,168 @@
+"""Runs a recipe: each step once for the same inputs, then a bundle with its golden outputs.
+
+Keras file ─ prune ─▶ Keras file ─ export ─▶ float flatbuffer ─ quantize ─▶ flatbuffer ─▶ bundle
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from converters.cache import cached, key_of
+from converters.job import Job, require_classes, require_labels
+from converters.recipe import ExportStep, Recipe, Step
+from edgeres.bundle import Bundle, Golden, write_bundle
+from edgeres.keras_file import KerasFile
+from edgeres.native_output import resolve_muted
+from edgeres.preprocess import open_image
+from edgeres.records import encode
+from edgeres.storage import require_absent
+from edgeres.versions import versions
+from targets.flatbuffer import walk
+from targets.runtimes.cpu import CPU, REFERENCE
+from targets.target import Session
+
+STEPS = {
+    "prune": "converters.pruning.magnitude:run",
+    "export": "converters.export:run",
+    "quantize": "converters.quantization.post_training:run",
+}
+"""Step name -> "module:attribute" of `run(settings, job, source) -> bytes`; its settings are in `recipe.py`."""
+
+# By name: what is cached needs no TensorFlow.
+_EXPORT = "converters.export:export_float"
+_OUTPUTS = "converters.export:float_outputs"
+_SUFFIX = {"prune": ".keras", "export": ".tflite", "quantize": ".tflite"}
+GOLDEN_IMAGES = 4
+"""Enough to tell wrong preprocessing or kernels; few, for the reference kernels take seconds on a large network."""
+
+_TOLERATED_STEPS = 10
+"""Quantization steps by which int8 kernels of different runtimes were seen to differ in an output."""
+
+
+def convert(job: Job, recipe: Recipe, out: Path) -> Bundle:
+    """Run a recipe on a model and write the bundle `out`.
+
+    Raises:
+        OutputError: `out` exists or cannot be written.
+        DataError: the data set does not fit the model, an image is corrupt, calibration overlaps the test split.
+        ModelError: the model cannot be converted this way.
+    """
+    require_absent(out)
+    require_labels(job.file, job.dataset)
+    model = run(job, recipe).read_bytes()
+    golden, tolerance = _golden(job, model)
+    fingerprints = _fingerprints(job, recipe)
+    return write_bundle(
+        out,
+        model=model,
+        labels=job.dataset.labels,
+        golden=golden,
+        describe={
+            "name": f"{job.file.path.stem}-{recipe.name}",
+            "preprocess": job.contract,
+            "recipe": recipe.model_dump(mode="json", by_alias=True),
+            "source": _source(job),
+            "data": {"source": job.dataset.source, "split_seed": job.dataset.seed},
+            "seeds": {"splits": job.dataset.seed, "fine_tuning": job.seed},
+            "versions": versions(),
+            "inputs": {"model": job.file.sha256, **fingerprints},
+            "tolerance": tolerance,
+        },
+    )
+
+
+def run(job: Job, recipe: Recipe) -> Path:
+    """The flatbuffer that a recipe makes of a model, in the cache."""
+    source, key = job.file.path, job.file.sha256
+    for number, step in enumerate(recipe.steps, start=1):
+        job.progress(f"{recipe.name}: {step.step}", number - 1, len(recipe.steps))
+        source, key = _advance(job, step, source, key)
+        job.progress(f"{recipe.name}: {step.step}", number, len(recipe.steps))
+    return source
+
+
+def float_flatbuffer(file: KerasFile) -> Path:
+    """The float32 flatbuffer of a model, the baseline of every comparison: in the cache, shared with recipes.
+
+    Raises:
+        ModelError: the model cannot be converted.
+    """
+    step = ExportStep(step="export")
+    key = key_of(_inputs(step, file.sha256))
+    return cached(step.step, key, lambda: bytes(resolve_muted(_EXPORT)(file)), suffix=_SUFFIX[step.step])
+
+
+def _advance(job: Job, step: Step, source: Path, key: str) -> tuple[Path, str]:
+    """One step: its product and the key of it."""
+    inputs = _inputs(step, key)
+    if step.material is not None:
+        inputs["images"] = job.material(step.material).fingerprint()
+        inputs["contract"] = encode(job.contract)
+        inputs["seed"] = job.seed
+    key = key_of(inputs)
+    path = cached(step.step, key, lambda: resolve_muted(STEPS[step.step])(step, job, source), suffix=_SUFFIX[step.step])
+    if step.step == "export":
+        require_classes(walk(path.read_bytes()).outputs[0].shape[-1], job)
+    return path, key
+
+
+def _inputs(step: Step, source: str) -> dict[str, Any]:
+    return {"step": step.model_dump(mode="json"), "source": source, "versions": versions()}
+
+
+def _golden(job: Job, model: bytes) -> tuple[Golden, float]:
+    """Golden tensors from calibration images, and the tolerance for other kernels."""
+    split = job.dataset.split("calibration").head(GOLDEN_IMAGES)
+    images = tuple(np.asarray(open_image(split.read(k), exif=job.contract.exif)) for k in range(len(split)))
+    inputs = np.stack([job.contract(image) for image in images])
+    with CPU.open(model) as session:
+        fast = session.infer(inputs)
+        step = session.signature.output_scale
+        outputs = _reference(session, model, inputs, fast)
+    seen = float(np.abs(fast - outputs).max())
+    floor = _TOLERATED_STEPS * step if step else 1e-3 * max(1.0, float(np.abs(outputs).max()))
+    return Golden(images, inputs, outputs, _float_outputs(job, inputs)), max(2 * seen, floor)
+
+
+def _reference(
+    session: Session, model: bytes, inputs: NDArray[np.float32], fast: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """What the outputs should be: integer arithmetic on the reference kernels, which every machine repeats exactly.
+
+    Float kernels agree to rounding, and the reference ones take 60 times longer: there the fast ones serve.
+    """
+    if not session.signature.output_scale:
+        return fast
+    with REFERENCE.open(model) as exact:
+        return exact.infer(inputs)
+
+
+def _float_outputs(job: Job, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The Keras model's outputs, float32 (n, classes); cached, so that a second recipe need not build the model."""
+
+    def make() -> bytes:
+        outputs = resolve_muted(_OUTPUTS)(job.file, inputs)
+        buffer = io.BytesIO()
+        np.save(buffer, outputs, allow_pickle=False)
+        return buffer.getvalue()
+
+    key = key_of({"model": job.file.sha256, "inputs": key_of({"values": inputs.tolist()}), "versions": versions()})
+    outputs: NDArray[np.float32] = np.load(cached("outputs", key, make, suffix=".npy"), allow_pickle=False)
+    return outputs
+
+
+def _fingerprints(job: Job, recipe: Recipe) -> dict[str, str]:
+    needed = [step.material for step in recipe.steps if step.material is not None]
+    return {material.split: job.material(material).fingerprint() for material in needed}
+
+
+def _source(job: Job) -> dict[str, Any]:
+    known: dict[str, Any] = {"file": job.file.path.name, "keras": job.file.version}
+    if job.file.card is not None and job.file.card.network is not None:
+        known["network"] = encode(job.file.card.network)
+    return known

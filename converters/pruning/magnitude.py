@@ -1,0 +1,110 @@
+"""Magnitude pruning by tfmot: kernels become sparse while the network is fine-tuned; their shapes stay.
+
+What it buys is a file that compresses better. It is not faster on kernels that multiply by zero as by anything else.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_model_optimization as tfmot
+import tf_keras as keras
+
+from converters.job import Job, require_classes
+from converters.recipe import PruneStep
+from edgeres.errors import ModelError
+from edgeres.keras_file import ModelCard, read_keras_file
+from edgeres.keras_io import load, save_model
+from edgeres.native_output import muted
+from edgeres.training.feed import Fetch, augmentation, training_feed
+
+
+def prune(model: Any, settings: PruneStep, job: Job) -> Any:
+    """Fine-tune a tf_keras model until each kernel has `settings.sparsity` zeros: a new, stripped model.
+
+    Raises:
+        ModelError: a layer that tfmot cannot wrap, or a loss that became NaN.
+        DataError: an image cannot be decoded.
+    """
+    keras.utils.set_random_seed(job.seed)
+    split = job.dataset.split("train")
+    steps = math.ceil(len(split) / settings.batch)
+    schedule = tfmot.sparsity.keras.PolynomialDecay(
+        initial_sparsity=0.0,
+        final_sparsity=settings.sparsity,
+        begin_step=0,
+        end_step=max(1, math.floor(steps * settings.epochs * settings.ramp)),
+        frequency=max(1, min(100, steps // 4)),
+    )
+    try:
+        masked = tfmot.sparsity.keras.prune_low_magnitude(model, pruning_schedule=schedule)
+    except ValueError as problem:
+        raise ModelError(
+            f"tfmot cannot prune this model: {str(problem).splitlines()[0]}", fix="use the recipe int8, without pruning"
+        ) from problem
+    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps * settings.epochs)
+    masked.compile(
+        optimizer=keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=_gives_logits(model)),
+        metrics=["accuracy"],
+    )
+    fetch = Fetch(split, job.contract)
+    update = tfmot.sparsity.keras.UpdatePruningStep()
+    for epoch in range(settings.epochs):
+        feed = training_feed(
+            fetch,
+            split.classes,
+            job.contract,
+            batch=settings.batch,
+            seed=job.seed,
+            epoch=epoch,
+            augment=augmentation("auto", job.dataset),
+        )
+        seen = masked.fit(feed, verbose=0, callbacks=[update]).history
+        if not math.isfinite(seen["loss"][0]):
+            raise ModelError("the loss became infinite while pruning", fix="lower --set prune.learning_rate=…")
+        job.progress("fine-tuning epochs", epoch + 1, settings.epochs)
+    return tfmot.sparsity.keras.strip_pruning(masked)
+
+
+def run(settings: PruneStep, job: Job, source: Path) -> bytes:
+    """The pipeline's step: a Keras file to a pruned `.keras` file that carries the same card.
+
+    Raises:
+        ModelError: a Keras 3 file, or see `prune`.
+    """
+    file = read_keras_file(source)
+    if file.generation != 2:
+        raise ModelError(
+            f"{job.file.path}: pruning works on models saved by tf_keras (Keras 2), found Keras {file.version}",
+            fix="use a recipe without the step 'prune', or save the model from tf_keras",
+        )
+    model = load(file)
+    require_classes(model.output_shape[-1], job)
+    with muted():
+        pruned = prune(model, settings, job)
+    card = file.card or ModelCard(preprocess=job.contract, labels=job.dataset.labels)
+    with tempfile.TemporaryDirectory(prefix="edgeres-prune-") as folder:
+        place = Path(folder) / "pruned.keras"
+        save_model(pruned, place, card=card)
+        return place.read_bytes()
+
+
+def sparsity(model: Any) -> dict[str, float]:
+    """Fraction of zeros in each convolution's and dense layer's kernel, by layer name."""
+    found = {}
+    for layer in model.layers:
+        kernel = getattr(layer, "kernel", None)
+        if kernel is not None:
+            found[layer.name] = float(np.mean(kernel.numpy() == 0))
+    return found
+
+
+def _gives_logits(model: Any) -> bool:
+    """Whether the last layer has no softmax of its own."""
+    activation = getattr(model.layers[-1], "activation", None)
+    return getattr(activation, "__name__", "") != "softmax" and not isinstance(model.layers[-1], keras.layers.Softmax)
