@@ -1,0 +1,108 @@
+"""What a file is, whatever kind it is: the facts that `edgeres inspect` prints and writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from edgeres.bundle import MODEL, is_bundle, open_bundle
+from edgeres.errors import ModelError
+from edgeres.keras_file import SUFFIXES, read_keras_file
+from edgeres.native_output import resolve_muted
+from edgeres.records import encode
+from edgeres.registry import resolve
+from edgeres.report.terminal import plain_table
+from edgeres.training.run import MODEL as RUN_MODEL
+from edgeres.training.run import is_run
+
+# The flatbuffer's walk is a layer above, and building a Keras model takes TensorFlow: both by name.
+_FLATBUFFER = "targets.flatbuffer:describe"
+_FLATBUFFER_BYTES = "targets.artifact:read_flatbuffer"
+_COST = "edgeres.models.cost:measure"
+_LOAD = "edgeres.keras_io:load"
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A file: `kind` is keras, tflite or bundle; `facts` are for a person, `layers` a row an operator or layer."""
+
+    path: str
+    kind: str
+    sha256: str
+    facts: dict[str, Any]
+    layers: tuple[dict[str, Any], ...]
+
+
+def inspect(path: Path) -> Inspection:
+    """Describe a `.keras`, `.h5`, `.tflite`, bundle or run folder.
+
+    Raises:
+        ModelError: nothing there, or no model.
+        ArtifactError: a corrupt flatbuffer or bundle.
+    """
+    if not path.exists():
+        raise ModelError(f"{path} does not exist", fix="give a .keras, .h5 or .tflite file, or a bundle")
+    if is_bundle(path):
+        return _bundle(path)
+    if is_run(path):
+        path = path / RUN_MODEL
+    if path.suffix in SUFFIXES:
+        return _keras(path)
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder, but no bundle", fix="give a .keras, .h5 or .tflite file, or a bundle")
+    return _flatbuffer(path, resolve(_FLATBUFFER_BYTES)(path))
+
+
+def _keras(path: Path) -> Inspection:
+    file = read_keras_file(path)
+    cost = resolve_muted(_COST)(resolve_muted(_LOAD)(file)) if file.generation == 2 else None
+    facts = {
+        "keras": file.version,
+        "input": list(file.input_shape),
+        "preprocess": encode(file.card.preprocess) if file.card else "not in the file: --preprocess is needed",
+        "labels": list(file.card.labels) if file.card else None,
+        "parameters": cost.parameters if cost else None,
+        "macs": cost.macs if cost else None,
+        "size_bytes": path.stat().st_size,
+    }
+    layers = tuple(encode(layer) for layer in cost.layers) if cost else ()
+    return Inspection(str(path), "keras", file.sha256, facts, layers)
+
+
+def _flatbuffer(path: Path, content: bytes) -> Inspection:
+    described = encode(resolve(_FLATBUFFER)(content))
+    layers = tuple(described.pop("layers"))
+    return Inspection(str(path), "tflite", described.pop("sha256"), described, layers)
+
+
+def _bundle(path: Path) -> Inspection:
+    bundle = open_bundle(path)
+    inner = _flatbuffer(path, bundle.read(MODEL))
+    manifest = encode(bundle.manifest)
+    keep = ("name", "created", "source", "recipe", "preprocess", "data", "seeds", "tolerance", "versions")
+    facts = {name: manifest[name] for name in keep} | {"made_from": manifest["inputs"], "labels": list(bundle.labels)}
+    facts |= inner.facts
+    return Inspection(str(path), "bundle", inner.sha256, facts, inner.layers)
+
+
+def tables(found: Inspection) -> list[Table]:
+    """An inspection as two tables for a terminal: facts, layers."""
+    facts = [("path", found.path), ("kind", found.kind), ("sha256", found.sha256)]
+    facts += [(name, _plain(value)) for name, value in found.facts.items() if value is not None]
+    shown = [plain_table(("fact", "value"), facts)]
+    if found.layers:
+        heads = tuple(found.layers[0])
+        rows = [tuple(_plain(layer.get(head, "")) for head in heads) for layer in found.layers]
+        shown.append(plain_table(heads, rows))
+    return shown
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_plain(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return "x".join(map(str, value)) if all(isinstance(v, int) for v in value) else ", ".join(map(_plain, value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
