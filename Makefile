@@ -1,0 +1,37 @@
+# A fresh machine needs Python 3.10-3.13, make, and one of these: `make demo` or `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+
+.PHONY: demo test check lock clean
+.DEFAULT_GOAL := demo
+
+demo: $(STAMP)
+	rm -rf demo
+	$(BIN)/edgeres demo --out demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Installed once for each state of the lock file and of the project's own metadata.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "edgeres needs Python 3.10 to 3.13, found %d.%d: make PYTHON=python3.12 ..." % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Written anew with uv, for every supported Python at once; no index address goes into the file.
+lock:
+	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.10 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header --no-emit-package edgeres --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) demo build dist
