@@ -1,0 +1,155 @@
+"""The report as one HTML page that works offline: text, tables and interactive charts, nothing fetched.
+
+A content security policy in the page allows its own scripts by their hash and no request at all, so that a label or a
+file name could not run anything even if it were not escaped, which it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from edgeres import __version__
+from edgeres.errors import DataError, require
+from edgeres.report import headline, plots, provenance, table
+from edgeres.report.chart import Chart
+from edgeres.report.confusion import Confusions, confusions
+from edgeres.report.curves import training
+from edgeres.report.samples import Samples, golden_samples, samples
+from edgeres.report.story import Comparison, Story
+from edgeres.report.wording import clean, percent, spoken
+
+jinja2 = require("jinja2", extra="report", purpose="the HTML report")
+markupsafe = require("markupsafe", extra="report", purpose="the HTML report")
+offline = require("plotly.offline", extra="report", purpose="the HTML report")
+
+WORST_PAIRS = 12
+"""Rows of the table of most confused classes."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One comparison, as the template takes it; an empty tuple or None is a part that was not measured."""
+
+    number: int
+    comparison: Comparison
+    rows: tuple[table.Row, ...]
+    charts: tuple[Chart, ...]
+    confusions: Confusions | None
+    heatmaps: tuple[Chart, ...]
+    pairs: tuple[tuple[str, str, tuple[int, ...]], ...]
+    samples: tuple[Samples, ...]
+    no_samples: str | None
+
+
+def render(story: Story) -> str:
+    """A story as one self-contained page; images are read again from the data where these are here."""
+    sections = tuple(_section(number, comparison) for number, comparison in enumerate(story.comparisons, start=1))
+    lost = not any(section.samples for section in sections)
+    style, script, library = _asset("report.css"), _asset("report.js"), offline.get_plotlyjs().replace("\r\n", "\n")
+    page: str = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            facts=headline.model_facts(story),
+            sentences=headline.sentences(story),
+            columns=table.COLUMNS,
+            sections=sections,
+            curves=training(story.runs),
+            runs=story.runs,
+            bundles=story.bundles,
+            golden=golden_samples(story.bundles) if lost else (),
+            machines=provenance.machines(story),
+            methods=provenance.methods(story),
+            hashes=provenance.hashes(story),
+            commands=provenance.commands(story),
+            version=__version__,
+            style=_trusted(style),
+            script=_trusted(script),
+            library=_trusted(library),
+            policy=_policy(script, library),
+        )
+    )
+    return page
+
+
+def _section(number: int, comparison: Comparison) -> Section:
+    counted = confusions(comparison)
+    charts = (plots.pareto(comparison), plots.speedups(comparison), plots.latencies(comparison))
+    shown, problem = _samples(comparison)
+    return Section(
+        number,
+        comparison,
+        table.rows(comparison),
+        tuple(chart for chart in charts if chart),
+        counted,
+        plots.heatmaps(counted) if counted and counted.fits_heatmap else (),
+        counted.worst(WORST_PAIRS) if counted else (),
+        shown,
+        problem,
+    )
+
+
+def _samples(comparison: Comparison) -> tuple[tuple[Samples, ...], str | None]:
+    try:
+        return samples(comparison), None
+    except DataError as problem:
+        return (), problem.message
+
+
+def _policy(*scripts: str) -> str:
+    """The page's content security policy: these scripts, inline styles and embedded images; no request."""
+    allowed = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+
+
+def _asset(name: str) -> str:
+    return (files("edgeres.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _trusted(content: str) -> Any:
+    """Our own files, and plotly's, go into the page as they are."""
+    return markupsafe.Markup(content)
+
+
+def _environment() -> Any:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("edgeres.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_clean,
+    )
+    environment.globals["percent"] = lambda estimate: spoken(estimate, percent(estimate))
+    environment.filters["data"] = inline_json
+    environment.filters["pretty"] = _pretty
+    return environment
+
+
+def _clean(value: Any) -> Any:
+    """Every string that the template prints loses its control characters; trusted markup is left alone."""
+    return clean(value) if type(value) is str and not value.isprintable() else value
+
+
+def inline_json(figure: str) -> Any:
+    """JSON inside a script element: no `<`, so that nothing in it can end the element."""
+    return markupsafe.Markup(re.sub("[<>&\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", figure))
+
+
+def _pretty(value: Any) -> Any:
+    """Nested values as indented text; the line breaks are ours, so they stay; joining escapes."""
+    lines = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str).split("\n")
+    return markupsafe.Markup("\n").join(map(clean, lines))

@@ -1,0 +1,60 @@
+"""The report as Markdown: headline and table, for a terminal or a pull request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from edgeres.report.headline import model_facts, sentences
+from edgeres.report.provenance import machines
+from edgeres.report.story import Comparison, Story
+from edgeres.report.table import COLUMNS, rows
+from edgeres.report.wording import Figure, clean
+
+_SPECIAL = re.compile(r"([\\`*|<>\[\]&#~]|(?<![^\W_])_|_(?![^\W_]))")
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows literally, also inside a table: no markup, no pipe, no line break."""
+    return _SPECIAL.sub(r"\\\1", clean(text.replace("\n", " ")))
+
+
+def render(story: Story) -> str:
+    """A story as GitHub-flavoured Markdown, ending in a line break."""
+    facts = model_facts(story)
+    blocks = [f"## {escape(facts.get('Network', 'Report'))}"]
+    if described := ", ".join(f"{name.lower()} {escape(value)}" for name, value in list(facts.items())[1:]):
+        blocks.append(described)
+    if said := sentences(story):
+        blocks.append("\n".join(f"- **{escape(each.subject)}** {escape(each.text)}" for each in said))
+    blocks += [_table(comparison) for comparison in story.comparisons]
+    blocks += [f"Trained in {_epochs(story)}."] if story.runs else []
+    blocks += _environment(story)
+    return "\n\n".join(blocks) + "\n"
+
+
+def _table(comparison: Comparison) -> str:
+    lines = [_line(("Artifact", *COLUMNS)), _line(("---", *("---:" for _ in COLUMNS)))]
+    for row in rows(comparison):
+        name = f"{escape(row.name)} (baseline)" if row.baseline else escape(row.name)
+        lines.append(_line((name, *map(_cell, row.figures))))
+    return "\n".join(lines)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(figure: Figure) -> str:
+    verdict = f" **{figure.verdict}**" if figure.verdict else ""
+    return f"{escape(figure.value)}{f' ({escape(figure.note)})' if figure.note else ''}{verdict}"
+
+
+def _epochs(story: Story) -> str:
+    return ", ".join(f"{len(run.history.epochs)} epochs ({escape(run.path.name)})" for run in story.runs)
+
+
+def _environment(story: Story) -> Iterator[str]:
+    for files, values in machines(story):
+        shown = "; ".join(f"{escape(name)} {escape(value)}" for name, value in values.items() if len(value) <= 80)
+        yield f"Measured in {escape(files)} on: {shown}"

@@ -1,0 +1,176 @@
+"""Where the figures come from: machine, methods, recipes, hashes, and the commands that make them again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgeres.bundle import Manifest
+from edgeres.preprocess import PRESETS, Preprocess, named
+from edgeres.report.story import Comparison, ResultSource, Story
+from edgeres.results import Estimate
+from edgeres.storage import sha256_file
+from edgeres.training.run import MODEL
+
+_TRAINING_FLAGS = (
+    "epochs", "batch", "learning_rate", "weight_decay", "warmup", "label_smoothing", "augment", "seed",
+)  # fmt: skip
+_FIRST = ("cpu", "machine", "cores", "instructions", "governor", "load", "memory", "os", "kernel", "python")
+
+
+def environment(source: ResultSource) -> dict[str, str]:
+    """The machine of a result, nested entries joined with a dot, what matters most first."""
+    flat = dict(_flat(source.result.environment))
+    return {name: flat[name] for name in sorted(flat, key=_rank)}
+
+
+def _rank(name: str) -> tuple[int, str]:
+    head = name.lower()
+    for rank, known in enumerate(_FIRST):
+        if head.startswith(known):
+            return rank, name
+    return len(_FIRST), name
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, (list, tuple)):
+            yield f"{prefix}{name}", ", ".join(map(str, value))
+        elif value is not None:
+            yield f"{prefix}{name}", str(value)
+
+
+def machines(story: Story) -> tuple[tuple[str, dict[str, str]], ...]:
+    """The environments, each with the files measured in it; equal ones are told once."""
+    grouped: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for source in story.results:
+        grouped.setdefault(tuple(environment(source).items()), []).append(
+            f"{source.path.name} ({source.result.created})"
+        )
+    return tuple((", ".join(names), dict(values)) for values, names in grouped.items())
+
+
+def methods(story: Story) -> tuple[tuple[str, str, str, str], ...]:
+    """How each kind of figure was made: (figure, method, level, samples)."""
+    found: dict[tuple[str, str, str], list[int]] = {}
+    for comparison in story.comparisons:
+        for name, estimate in _estimates(comparison):
+            found.setdefault((name, estimate.method, f"{estimate.level * 100:g} %"), []).append(estimate.n)
+    for run in story.runs:
+        if (final := run.history.test_accuracy) is not None:
+            found.setdefault(("Test accuracy after training", final.method, f"{final.level * 100:g} %"), []).append(
+                final.n
+            )
+    return tuple((*key, _range(counts)) for key, counts in found.items())
+
+
+def _range(counts: list[int]) -> str:
+    return f"{counts[0]:,}" if len(set(counts)) == 1 else f"{min(counts):,} to {max(counts):,}"
+
+
+def _estimates(comparison: Comparison) -> Iterator[tuple[str, Estimate]]:
+    for artifact in comparison.artifacts:
+        found: dict[str, Estimate | None] = {}
+        if (accuracy := artifact.accuracy) is not None:
+            found |= {"Top-1": accuracy.top1, "Top-5": accuracy.top5, "Drop of top-1": accuracy.top1_drop_points}
+            found["Agreement"] = accuracy.agreement
+        if (latency := artifact.latency) is not None:
+            found |= {"p50": latency.p50_ms, "p90": latency.p90_ms, "Speed-up": latency.speedup}
+        yield from ((name, estimate) for name, estimate in found.items() if estimate is not None)
+
+
+def hashes(story: Story) -> tuple[tuple[str, str], ...]:
+    """What was measured, by SHA-256: (what, 64 hexadecimal digits)."""
+    found: dict[tuple[str, str], None] = {}
+    for comparison in story.comparisons:
+        for artifact in comparison.artifacts:
+            found[f"{artifact.path} (flatbuffer of {artifact.name})", artifact.sha256] = None
+        if data := comparison.data:
+            found[f"{data.source}, {data.split}, {data.images:,} images", data.sha256] = None
+    for source in story.bundles:
+        manifest = source.bundle.manifest
+        for name, digest in manifest.files.items():
+            found[f"{manifest.name}: {name}", digest] = None
+        for role, digest in manifest.inputs.items():
+            found[f"{manifest.name}, made from: {role}", digest] = None
+    return tuple(found)
+
+
+def commands(story: Story) -> tuple[str, ...]:
+    """The commands that make all of this again, as a shell takes them."""
+    made = [*_trainings(story), *_conversions(story)]
+    for comparison in story.comparisons:
+        made += _measurements(comparison)
+    made += [_shell("verify", source.bundle.path) for source in story.bundles]
+    given: list[Path] = [run.path for run in story.runs] + [source.bundle.path for source in story.bundles]
+    made.append(_shell("report", *given, *(source.path for source in story.results), "--out", "report.html"))
+    return tuple(dict.fromkeys(made))
+
+
+def _trainings(story: Story) -> Iterator[str]:
+    for run in story.runs:
+        config = run.config
+        words: list[object] = []
+        if config.network.width != 1:
+            words += ["--width", f"{config.network.width:g}"]
+        words += ["--input-size", config.preprocess.height]
+        if (preset := _preset(config.preprocess)) is not None:
+            words += ["--preprocess", preset]
+        for name in _TRAINING_FLAGS:
+            if name in config.training:
+                words += [f"--{name.replace('_', '-')}", config.training[name]]
+        yield _shell("train", config.network.name, "--data", config.data.source, *words, "--out", run.path)
+
+
+def _preset(contract: Preprocess) -> str | None:
+    """The preset that a contract is, if it is one."""
+    presets = PRESETS if contract.depth == 3 else ("raw", "unit", "symmetric")
+    height, width, depth = contract.shape
+    return next((p for p in presets if named(p, height=height, width=width, depth=depth) == contract), None)
+
+
+def _conversions(story: Story) -> Iterator[str]:
+    for source in story.bundles:
+        manifest = source.bundle.manifest
+        if not (recipe := manifest.recipe.get("name")):
+            continue
+        data = manifest.data.source
+        seeds = {"--seed": manifest.seeds.get("fine_tuning"), "--split-seed": manifest.data.split_seed}
+        words = [word for option, seed in seeds.items() if seed is not None for word in (option, seed)]
+        model = _model_file(story, manifest)
+        yield _shell("convert", model, "--recipe", recipe, "--data", data, *words, "--out", source.bundle.path)
+
+
+def _model_file(story: Story, manifest: Manifest) -> str:
+    """The model that a bundle was made from: that of a run in this report if its hash says so, else by its name."""
+    for run in story.runs:
+        path = run.path / MODEL
+        if path.is_file() and sha256_file(path) == manifest.inputs.get("model"):
+            return str(path)
+    return str(manifest.source.get("file", "MODEL_FILE"))
+
+
+def _measurements(comparison: Comparison) -> Iterator[str]:
+    ordered = sorted(comparison.artifacts, key=lambda artifact: not artifact.baseline)
+    paths = tuple(dict.fromkeys(artifact.path for artifact in ordered))
+    against = ("--baseline", comparison.baseline.path) if comparison.baseline else ()
+    if (data := comparison.data) is not None:
+        scored = [artifact for artifact in comparison.artifacts if artifact.accuracy]
+        margins = {artifact.accuracy.margin_points for artifact in scored if artifact.accuracy} - {None}
+        margin = [word for value in margins for word in ("--margin", f"{value:g}")]
+        on = ("--data", data.source, "--split", data.split, "--images", data.images, "--seed", data.seed)
+        for target in dict.fromkeys(artifact.target for artifact in scored):
+            yield _shell("evaluate", *paths, *against, *on, *margin, "--target", target, "--json", "accuracy.json")
+    timed = [(artifact.target, artifact.latency.threads) for artifact in comparison.artifacts if artifact.latency]
+    for count in sorted({threads for _, threads in timed}):
+        targets = dict.fromkeys(target for target, threads in timed if threads == count)
+        options = [word for target in targets for word in ("--target", target)]
+        yield _shell("profile", *paths, *against, *options, "--threads", count, "--json", "latency.json")
+
+
+def _shell(command: str, *words: object) -> str:
+    return shlex.join(["edgeres", command, *map(str, words)])

@@ -1,0 +1,76 @@
+"""Each artifact against the baseline, as the cells of a table that the page and Markdown both print."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from edgeres.report.story import Comparison
+from edgeres.report.wording import NONE, Figure, percent, points, quantity, size, times
+from edgeres.results import ArtifactResult, Memory, Operators
+
+COLUMNS = (
+    "Size", "Of baseline", "Top-1", "Drop", "Agreement", "p50", "p90", "Speed-up", "Memory", "Delegated",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """One artifact: its name, whether it is the baseline, where it ran, and a figure for each of `COLUMNS`."""
+
+    name: str
+    baseline: bool
+    target: str
+    figures: tuple[Figure, ...]
+
+
+def rows(comparison: Comparison) -> tuple[Row, ...]:
+    """The table's rows, the baseline first."""
+    return tuple(
+        Row(
+            comparison.label(artifact),
+            artifact.baseline,
+            artifact.target,
+            _figures(artifact, comparison.baseline_of(artifact)),
+        )
+        for artifact in comparison.artifacts
+    )
+
+
+def _figures(artifact: ArtifactResult, baseline: ArtifactResult | None) -> tuple[Figure, ...]:
+    accuracy, latency = artifact.accuracy, artifact.latency
+    none = Figure(NONE)
+    return (
+        Figure(size(artifact.size_bytes), f"{artifact.size_bytes:,} bytes"),
+        _share(artifact, baseline),
+        percent(accuracy.top1) if accuracy else none,
+        replace(points(accuracy.top1_drop_points), verdict=accuracy.verdict or "") if accuracy else none,
+        percent(accuracy.agreement) if accuracy else none,
+        quantity(latency.p50_ms, " ms") if latency else none,
+        quantity(latency.p90_ms, " ms") if latency else none,
+        replace(times(latency.speedup), verdict=latency.verdict or "") if latency else none,
+        _memory(artifact.memory),
+        _delegated(artifact.operators),
+    )
+
+
+def _share(artifact: ArtifactResult, baseline: ArtifactResult | None) -> Figure:
+    if baseline is None or not baseline.size_bytes:
+        return Figure(NONE)
+    return Figure(f"{artifact.size_bytes / baseline.size_bytes * 100:.1f} %")
+
+
+def _memory(memory: Memory | None) -> Figure:
+    if memory is None:
+        return Figure(NONE)
+    return Figure(
+        f"{size(memory.peak_bytes)} peak", f"{size(memory.load_bytes)} load, {size(memory.arena_bytes)} arena"
+    )
+
+
+def _delegated(operators: Operators | None) -> Figure:
+    if operators is None:
+        return Figure(NONE)
+    by = f"by {operators.delegate}" if operators.delegate and operators.delegated else ""
+    left = ", ".join(f"{count}\N{NO-BREAK SPACE}{kind}" for kind, count in sorted((operators.left or {}).items()))
+    notes = (by, f"left out: {left}" if left else "")
+    return Figure(f"{operators.delegated} of {operators.nodes}", "; ".join(filter(None, notes)))

@@ -1,0 +1,133 @@
+"""Results as tables in a terminal: every value with its interval, every comparison with its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from edgeres.report.wording import NONE, clean, decimals_for, number, size
+from edgeres.results import Accuracy, ArtifactResult, Estimate, Latency, Memory, Operators, Result
+
+_VERDICT_STYLE = {
+    "pass": "green",
+    "faster": "green",
+    "equivalent": "cyan",
+    "fail": "red",
+    "slower": "red",
+    "insufficient": "yellow",
+    "inconclusive": "yellow",
+}
+_PLAIN_WIDTH = 240  # where there is no terminal whose width could be asked: a line is a line
+
+
+def print_result(result: Result) -> None:
+    """Print what a result holds to stdout: a table of accuracies, one of latencies, or both."""
+    console = output()
+    if any(artifact.accuracy for artifact in result.artifacts):
+        console.print(accuracy_table(result))
+    if any(artifact.latency for artifact in result.artifacts):
+        console.print(latency_table(result))
+
+
+def output() -> Console:
+    """A console on stdout; what is piped is not broken into lines of 80 characters."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_PLAIN_WIDTH)
+    return console
+
+
+def accuracy_table(result: Result) -> Table:
+    """Size, top-1, top-5, drop, agreement and verdict of each artifact."""
+    title = None
+    if result.data:
+        title = f"{result.data.images:,} images of {result.data.source}, {result.data.split} split"
+    artifacts = [artifact for artifact in result.artifacts if artifact.accuracy]
+    top5 = any(artifact.accuracy and artifact.accuracy.top5 for artifact in artifacts)
+    compared = any(artifact.accuracy and artifact.accuracy.verdict for artifact in artifacts)
+    heads = ["size", "top-1", *(["top-5"] if top5 else []), *(["drop", "agreement", "verdict"] if compared else [])]
+    rows = ((artifact, _accuracy(artifact.accuracy, top5, compared)) for artifact in artifacts if artifact.accuracy)
+    return _table(title, heads, rows)
+
+
+def latency_table(result: Result) -> Table:
+    """Size, p50, p90, speed-up, verdict, memory and delegated operators of each artifact."""
+    artifacts = [artifact for artifact in result.artifacts if artifact.latency]
+    threads = {artifact.latency.threads for artifact in artifacts if artifact.latency}
+    title = f"latency of one image, {' or '.join(map(str, sorted(threads)))} thread{'s' * (threads != {1})}"
+    compared = any(artifact.latency and artifact.latency.verdict for artifact in artifacts)
+    heads = ["size", "p50", "p90", *(["speed-up", "verdict"] if compared else []), "memory", "delegated"]
+    rows = (
+        (artifact, [*_latency(artifact.latency, compared), _memory(artifact.memory), _operators(artifact.operators)])
+        for artifact in artifacts
+        if artifact.latency
+    )
+    return _table(title, heads, rows)
+
+
+def plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table of texts, in the style of the others."""
+    table = Table(box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(clean(cell)) for cell in row))
+    return table
+
+
+def interval(estimate: Estimate | None, unit: str, *, factor: float = 1, decimals: int | None = None) -> str:
+    """An estimate in one line: `97.2 % [96.1, 98.0]`."""
+    if estimate is None:
+        return NONE
+    places = decimals_for(estimate) if decimals is None else decimals
+    value, low, high = (number(x * factor, places) for x in (estimate.value, estimate.low, estimate.high))
+    return f"{value}{unit} [{low}, {high}]"
+
+
+def _table(title: str | None, heads: Sequence[str], rows: Iterable[tuple[ArtifactResult, Sequence[str]]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, title=Text(clean(title)) if title else None, title_justify="left", pad_edge=False)
+    for head in ("artifact", "target"):
+        table.add_column(head, overflow="fold")
+    for head in heads:
+        table.add_column(head, overflow="fold", justify="left" if head in ("verdict", "delegated") else "right")
+    for artifact, cells in rows:
+        name = Text(clean(artifact.name))
+        if artifact.baseline:
+            name.append(" (baseline)", style="dim")
+        texts = [Text(clean(cell), style=_VERDICT_STYLE.get(cell, "")) for cell in (size(artifact.size_bytes), *cells)]
+        table.add_row(name, Text(clean(artifact.target)), *texts)
+    return table
+
+
+def _accuracy(accuracy: Accuracy, top5: bool, compared: bool) -> list[str]:
+    cells = [interval(accuracy.top1, " %", factor=100, decimals=1)]
+    if top5:
+        cells.append(interval(accuracy.top5, " %", factor=100, decimals=1))
+    if compared:
+        cells.append(interval(accuracy.top1_drop_points, " points", decimals=2))
+        cells.append(interval(accuracy.agreement, " %", factor=100, decimals=1))
+        cells.append(accuracy.verdict or NONE)
+    return cells
+
+
+def _latency(latency: Latency, compared: bool) -> list[str]:
+    cells = [interval(latency.p50_ms, " ms"), interval(latency.p90_ms, " ms")]
+    if compared:
+        cells += [interval(latency.speedup, "x", decimals=2), latency.verdict or NONE]
+    return cells
+
+
+def _memory(memory: Memory | None) -> str:
+    return NONE if memory is None else f"{size(memory.peak_bytes)} peak"
+
+
+def _operators(operators: Operators | None) -> str:
+    if operators is None:
+        return NONE
+    by = f" by {operators.delegate}" if operators.delegate and operators.delegated else ""
+    left = ", ".join(f"{count} {kind}" for kind, count in sorted((operators.left or {}).items()))
+    return f"{operators.delegated} of {operators.nodes}{by}{f'; left: {left}' if left else ''}"

@@ -1,0 +1,101 @@
+"""Figures as a person reads them; one rounding for the page and for Markdown, and no estimate without its interval."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from dataclasses import dataclass
+
+from edgeres.results import Estimate
+
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value, the interval or exact count that goes with it, and what a comparison concluded."""
+
+    value: str
+    note: str = ""
+    verdict: str = ""
+
+
+def clean(text: str) -> str:
+    """Text without what a page or a terminal would act on: control, surrogate and direction-overriding characters."""
+    return "".join("\N{REPLACEMENT CHARACTER}" if _acts(character) else character for character in text)
+
+
+def _acts(character: str) -> bool:
+    return (
+        unicodedata.category(character) in ("Cc", "Cs")
+        or "\u202a" <= character <= "\u202e"
+        or ("\u2066" <= character <= "\u2069")
+    )
+
+
+def shortened(text: str, length: int = 28) -> str:
+    """Clean text of at most `length` characters, its end replaced by an ellipsis."""
+    text = clean(text)
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def size(count: int) -> str:
+    """Bytes in decimal units: 98.5 kB."""
+    for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if abs(count) >= scale:
+            return f"{count / scale:.3g} {unit}" if count / scale < 999.5 else f"{count / scale:,.0f} {unit}"
+    return f"{count:,} bytes"
+
+
+def number(value: float, decimals: int) -> str:
+    """A fixed number of decimals, with a true minus sign and no negative zero."""
+    text = f"{value:,.{decimals}f}"
+    if text.startswith("-") and not text.strip("-0.,"):
+        text = text[1:]
+    return text.replace("-", "−")
+
+
+def decimals_for(estimate: Estimate) -> int:
+    """As many decimals as make two digits of the interval's width visible, at most 6."""
+    width = abs(estimate.high - estimate.low) or abs(estimate.value) / 100
+    if not math.isfinite(width) or width == 0:
+        return 2
+    return min(6, max(0, 1 - math.floor(math.log10(width))))
+
+
+def quantity(estimate: Estimate | None, unit: str, *, factor: float = 1, decimals: int | None = None) -> Figure:
+    """An estimate as a figure: the value with its unit, and the interval as the note.
+
+    `factor` is what the estimate is multiplied by, e.g. 100 to show a fraction in per cent; `decimals` are chosen by
+    the interval's width where None.
+    """
+    if estimate is None:
+        return Figure(NONE)
+    places = decimals_for(estimate) if decimals is None else decimals
+    value, low, high = (number(x * factor, places) for x in (estimate.value, estimate.low, estimate.high))
+    return Figure(f"{value}{unit}", f"{low} to {high}")
+
+
+def percent(estimate: Estimate | None) -> Figure:
+    """A fraction of 1 in per cent."""
+    return quantity(estimate, " %", factor=100, decimals=2)
+
+
+def points(estimate: Estimate | None) -> Figure:
+    """Percentage points."""
+    return quantity(estimate, " points", decimals=2)
+
+
+def times(estimate: Estimate | None) -> Figure:
+    """A ratio."""
+    return quantity(estimate, "×", decimals=2)
+
+
+def level(estimate: Estimate) -> str:
+    """The interval's level: 95 %."""
+    return f"{estimate.level * 100:g} %"
+
+
+def spoken(estimate: Estimate, figure: Figure) -> str:
+    """An estimate inside a sentence: 2.91× (95 % interval 2.85 to 2.97)."""
+    return f"{figure.value} ({level(estimate)} interval {figure.note})"

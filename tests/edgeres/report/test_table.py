@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edgeres.report.story import Story
+from edgeres.report.table import COLUMNS, rows
+from edgeres.report.wording import NONE, Figure
+
+
+def _row(story: Story, place: int) -> dict[str, Figure]:
+    return dict(zip(COLUMNS, rows(story.comparisons[0])[place].figures, strict=True))
+
+
+def test_the_baseline_is_compared_with_nothing(story: Story) -> None:
+    baseline = _row(story, 0)
+    assert baseline["Drop"].value == baseline["Speed-up"].value == NONE
+    assert baseline["Top-1"] == Figure("87.71 %", "87.06 to 88.36")
+
+
+def test_a_bundle_has_every_figure_with_interval_and_verdict(story: Story) -> None:
+    int8 = _row(story, 3)
+    assert int8["Size"] == Figure("98.5 kB", "98,496 bytes")
+    assert int8["Of baseline"].value == "29.8 %"
+    assert int8["Drop"] == Figure("0.12 points", "−0.37 to 0.61", "pass")
+    assert int8["Speed-up"] == Figure("3.33×", "3.27 to 3.39", "faster")
+    assert int8["Memory"] == Figure("1.3 MB peak", "900 kB load, 55.9 kB arena")
+    assert int8["Delegated"].value == "13 of 15"
+    assert "by XNNPACK; left out: 1\N{NO-BREAK SPACE}AVERAGE_POOL_2D" in int8["Delegated"].note
+
+
+def test_what_was_not_measured_is_a_dash(story: Story) -> None:
+    only_accuracy = replace(story, results=story.results[:1])
+    assert _row(only_accuracy, 3)["p50"].value == NONE
+    assert _row(only_accuracy, 3)["Memory"].value == NONE
+    only_latency = replace(story, results=story.results[1:])
+    assert _row(only_latency, 3)["Top-1"].value == NONE

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from edgeres.report import terminal
+from edgeres.results import Accuracy, ArtifactResult, DataRecord, Estimate, Latency, Memory, Operators, Result
+
+
+def estimate(value: float, low: float, high: float) -> Estimate:
+    return Estimate(value, low, high, 0.95, "given", 100)
+
+
+TOP1 = estimate(0.972, 0.961, 0.98)
+FLOAT = ArtifactResult("float", "a.tflite", "0" * 64, 313_000, "cpu", True, accuracy=Accuracy(360, TOP1))
+INT8 = replace(
+    FLOAT,
+    name="int8",
+    size_bytes=98_496,
+    baseline=False,
+    accuracy=Accuracy(
+        360,
+        TOP1,
+        top1_drop_points=estimate(0.28, -0.1, 0.66),
+        agreement=estimate(0.99, 0.98, 0.995),
+        margin_points=1,
+        verdict="pass",
+    ),
+)
+DATA = DataRecord("digits", "test", 360, "0" * 64)
+
+
+def text(table: Table) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(table)
+    stream = console.file
+    assert isinstance(stream, io.StringIO)
+    return stream.getvalue()
+
+
+def test_accuracies_come_with_interval_and_verdict() -> None:
+    found = text(terminal.accuracy_table(Result({}, (FLOAT, INT8), data=DATA)))
+    assert "97.2 % [96.1, 98.0]" in found
+    assert "0.28 points [−0.10, 0.66]" in found
+    assert "pass" in found
+    assert "98.5 kB" in found
+    assert "float (baseline)" in found
+    assert "360 images of digits, test split" in found
+    assert "top-5" not in found
+
+
+def test_a_single_artifact_has_no_columns_of_comparison() -> None:
+    found = text(terminal.accuracy_table(Result({}, (replace(FLOAT, baseline=False),), data=DATA)))
+    assert "verdict" not in found
+    assert "(baseline)" not in found
+
+
+def test_latencies_come_with_interval_and_verdict() -> None:
+    timing = Latency(1, estimate(0.27, 0.26, 0.28), estimate(0.3, 0.29, 0.32), ((0.27,),) * 30)
+    faster = replace(timing, speedup=estimate(3.52, 3.49, 3.55), verdict="faster")
+    memory, operators = Memory(1000, 2_500_000, 300), Operators(15, 13, "XNNPACK", left={"SOFTMAX": 1, "MEAN": 1})
+    rows = (replace(FLOAT, latency=timing), replace(INT8, latency=faster, memory=memory, operators=operators))
+    found = text(terminal.latency_table(Result({}, rows)))
+    assert "3.52x [3.49, 3.55]" in found
+    assert "faster" in found
+    assert "0.270 ms [0.260, 0.280]" in found
+    assert "13 of 15 by XNNPACK; left: 1 MEAN, 1 SOFTMAX" in found
+    assert "2.5 MB peak" in found
+    assert "1 thread\n" in found.replace(" \n", "\n").replace("  ", "")
+
+
+def test_both_tables_are_printed_to_stdout_and_lines_stay_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    timing = Latency(2, TOP1, TOP1, ((0.27,),) * 30)
+    long = replace(FLOAT, name="a" * 60, latency=timing)
+    terminal.print_result(Result({}, (long,), data=DATA))
+    printed = capsys.readouterr()
+    assert "97.2 % [96.1, 98.0]" in printed.out
+    assert "2 threads" in printed.out
+    assert printed.out.count("a" * 60) == 2
+    assert printed.err == ""
+
+
+def test_hostile_names_neither_style_nor_steer_the_terminal() -> None:
+    hostile = replace(FLOAT, name="[red]x[/red]\x1b[2J\u202e")
+    found = text(terminal.accuracy_table(Result({}, (hostile,), data=replace(DATA, source="[b]\x07"))))
+    assert "[red]x[/red]" in found
+    assert "[b]" in found
+    assert not {"\x1b", "\u202e", "\x07"} & set(found)
