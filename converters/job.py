@@ -7,7 +7,7 @@ from functools import cached_property
 
 from converters.quantization.calibration import require_disjoint
 from converters.recipe import Material
-from edgeres.data import Dataset, Split
+from edgeres.data import Dataset, Split, require_same_splits
 from edgeres.errors import ConfigError, DataError
 from edgeres.keras_file import KerasFile
 from edgeres.preprocess import Preprocess, from_option
@@ -68,13 +68,16 @@ def contract_for(file: KerasFile, option: str | None) -> Preprocess:
     return asked
 
 
-def require_labels(file: KerasFile, dataset: Dataset) -> None:
-    """Check a card's labels against the data set's, names and order.
+def require_fitting(file: KerasFile, dataset: Dataset) -> None:
+    """Check a card's labels (names and order) and splits against the data set's.
 
     Raises:
         DataError: they differ.
     """
-    if file.card is not None and file.card.labels != dataset.labels:
+    if file.card is None:
+        return
+    require_same_splits(file.card.origin, dataset, where=str(file.path))
+    if file.card.labels != dataset.labels:
         raise DataError(
             f"{file.path} was trained on other classes than {dataset.source} has",
             details=(

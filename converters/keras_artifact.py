@@ -33,4 +33,5 @@ def float_artifact(file: KerasFile, contract: Preprocess | None) -> Artifact:
         model=float_flatbuffer(file).read_bytes(),
         preprocess=contract,
         labels=file.card.labels if file.card else None,
+        origin=file.card.origin if file.card else None,
     )

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converters.cache import cached, key_of
-from converters.job import Job, require_classes, require_labels
+from converters.job import Job, require_classes, require_fitting
 from converters.recipe import ExportStep, Recipe, Step
 from edgeres.bundle import Bundle, Golden, write_bundle
+from edgeres.data import Origin
 from edgeres.keras_file import KerasFile
 from edgeres.native_output import resolve_muted
 from edgeres.preprocess import open_image
@@ -53,7 +54,7 @@ def convert(job: Job, recipe: Recipe, out: Path) -> Bundle:
         ModelError: the model cannot be converted this way.
     """
     require_absent(out)
-    require_labels(job.file, job.dataset)
+    require_fitting(job.file, job.dataset)
     model = run(job, recipe).read_bytes()
     golden, tolerance = _golden(job, model)
     fingerprints = _fingerprints(job, recipe)
@@ -67,7 +68,7 @@ def convert(job: Job, recipe: Recipe, out: Path) -> Bundle:
             "preprocess": job.contract,
             "recipe": recipe.model_dump(mode="json", by_alias=True),
             "source": _source(job),
-            "data": {"source": job.dataset.source, "split_seed": job.dataset.seed},
+            "data": Origin(job.dataset.source, job.dataset.seed),
             "seeds": {"splits": job.dataset.seed, "fine_tuning": job.seed},
             "versions": versions(),
             "inputs": {"model": job.file.sha256, **fingerprints},

@@ -145,15 +145,17 @@ def _override(values: dict[str, Any], override: str) -> None:
     """Apply `STEP.key=value` to every step of that kind."""
     path, equals, text = override.partition("=")
     kind, dot, key = path.partition(".")
-    steps = [s for s in values.get("steps", []) if isinstance(s, dict) and s.get("step") == kind]
+    written = values.get("steps")
+    known = [step for step in written if isinstance(step, dict)] if isinstance(written, list) else []
+    steps = [step for step in known if step.get("step") == kind]
     if not (equals and dot and key):
         raise ConfigError(f"--set {override}: expected STEP.key=value", fix="for example --set quantize.images=512")
     if not steps:
-        found = [str(s.get("step")) for s in values.get("steps", []) if isinstance(s, dict)]
+        found = [str(step.get("step")) for step in known]
         raise ConfigError(f"--set {override}: the recipe has no step '{kind}'", fix=suggestion(kind, found))
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as problem:
+    except (ValueError, yaml.YAMLError, RecursionError) as problem:
         raise ConfigError(f"--set {override}: '{text}' is not a YAML value") from problem
     for step in steps:
         step[key] = value

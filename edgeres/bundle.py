@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeres.data.origin import Origin
 from edgeres.errors import ArtifactError, DataError
 from edgeres.preprocess import Preprocess
 from edgeres.records import decode, read_json, write_json
@@ -57,6 +58,7 @@ class Manifest:
 
     `inputs`: SHA-256 of every input by role (model, calibration …). `files`: SHA-256 of every file of the bundle.
     `recipe`: the recipe with all defaults filled in. `seeds`: every seed that was used. `versions`: of the tools.
+    `data`: what it was calibrated with, and the seed of its splits.
     `source`: the model file's name, and the network and parameter count where known.
     `tolerance`: largest |difference| of an output on other kernels from `golden.npz`, in output units.
     """
@@ -65,7 +67,7 @@ class Manifest:
     preprocess: Preprocess
     recipe: dict[str, Any]
     source: dict[str, Any]
-    data: dict[str, Any]
+    data: Origin
     seeds: dict[str, int]
     versions: dict[str, str]
     inputs: dict[str, str]

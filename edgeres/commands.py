@@ -59,7 +59,13 @@ def models(name: str | None, json_file: Path | None) -> None:
 @click.option("--label-smoothing", type=float, help="[default: 0]")
 @click.option("--augment", help="auto, none, shift or shift-flip. [default: auto]")
 @click.option("--seed", type=int, help="Of weights, shuffling and augmentation. [default: 0]")
-@click.option("--split-seed", default=0, show_default=True, help="Of the data's splits; measure with the same one.")
+@click.option(
+    "--split-seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Of the data's splits; measure with the same one.",
+)
 def train(
     model: str,
     data: str,
@@ -96,7 +102,7 @@ def train(
 
     dataset = open_dataset(data, seed=split_seed)
     chosen = find_network(model)
-    size = input_size or chosen.input_size
+    size = chosen.input_size if input_size is None else input_size
     contract = from_option(preprocess, height=size, width=size)
 
     with EpochLines() as lines:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import h5py
 
+from edgeres.data.origin import Origin
 from edgeres.errors import ModelError
 from edgeres.keras_config import check_config
 from edgeres.preprocess import Preprocess
@@ -28,11 +29,15 @@ CARD = "edgeres.json"
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a file trained by edgeres says of itself. `network` is None for a model that is not of the zoo."""
+    """What a file written by edgeres says of itself.
+
+    `network` is None for a model that is not of the zoo, `origin` for one that was not trained here.
+    """
 
     preprocess: Preprocess
     labels: tuple[str, ...]
     network: NetworkConfig | None = None
+    origin: Origin | None = None
     schema: str = "edgeres.model/1"
 
 

@@ -205,7 +205,7 @@ def named(preset: str, *, height: int, width: int, depth: int = 3) -> Preprocess
     """A preset for a model's input size.
 
     Raises:
-        ConfigError: unknown preset, or one for three channels asked for a one-channel input.
+        ConfigError: unknown preset, one for three channels asked for a one-channel input, or a size out of range.
     """
     if preset not in PRESETS:
         raise ConfigError(f"unknown preprocessing '{preset}'", fix=suggestion(preset, PRESETS))
@@ -214,7 +214,10 @@ def named(preset: str, *, height: int, width: int, depth: int = 3) -> Preprocess
         if preset in ("torch", "caffe"):
             raise ConfigError(f"preprocessing '{preset}' is for three channels, the model takes one", fix="use unit")
         settings = {**settings, "channels": "gray"}
-    return Preprocess(height=height, width=width, **settings)
+    try:
+        return Preprocess(height=height, width=width, **settings)
+    except ValueError as problem:
+        raise ConfigError(f"preprocessing '{preset}': {problem}") from problem
 
 
 def from_option(option: str, *, height: int, width: int, depth: int = 3) -> Preprocess:

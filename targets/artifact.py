@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgeres.bundle import MODEL, is_bundle, open_bundle
+from edgeres.data.origin import Origin
 from edgeres.errors import ConfigError, EdgeresError, MissingExtraError, ModelError
 from edgeres.preprocess import PRESETS, Preprocess, from_option
 from edgeres.registry import resolve
@@ -32,8 +33,8 @@ MAX_BYTES = 2 << 30
 class Artifact:
     """A model to measure: `path` as the user gave it, `model` the bytes of the flatbuffer that runs.
 
-    `preprocess` and `labels` are None where the file does not carry them; `recipe` is the name of the conversion
-    recipe, for a bundle.
+    `preprocess`, `labels` and `origin` (what it was trained on) are None where the file does not carry them;
+    `recipe` is the name of the conversion recipe, for a bundle.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Artifact:
     preprocess: Preprocess | None = None
     labels: tuple[str, ...] | None = None
     recipe: str | None = None
+    origin: Origin | None = None
 
     @property
     def sha256(self) -> str:
@@ -148,6 +150,7 @@ def _open_bundle(place: Path, given: str) -> Artifact:
         preprocess=bundle.manifest.preprocess,
         labels=bundle.labels,
         recipe=str(bundle.manifest.recipe["name"]) if "name" in bundle.manifest.recipe else None,
+        origin=bundle.manifest.data,
     )
 
 

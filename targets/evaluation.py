@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from edgeres.data.dataset import Dataset
+from edgeres.data.origin import require_same_splits
 from edgeres.errors import ConfigError
 from edgeres.progress import Progress, silent
 from edgeres.results import ArtifactResult, Result
@@ -50,6 +51,7 @@ def evaluate(
     split = dataset.split(plan.split).head(plan.images)
     contracts = [artifact.require_preprocess() for artifact in artifacts]
     for artifact in artifacts:
+        require_same_splits(artifact.origin, dataset, where=artifact.path)
         accuracy.output_order(artifact.path, artifact.labels, dataset)
     with ExitStack() as stack:
         sessions = [stack.enter_context(open_session(artifact, target)) for artifact in artifacts]

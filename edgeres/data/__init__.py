@@ -7,6 +7,7 @@ test and calibration splits, and the preprocessing contract (`edgeres.preprocess
 from __future__ import annotations
 
 from edgeres.data.dataset import SPLITS, Dataset, Images, Split, SplitName
+from edgeres.data.origin import Origin, require_same_splits
 from edgeres.errors import DataError
 from edgeres.registry import lookup
 
@@ -16,7 +17,17 @@ DATASETS = {
     "cifar10": "edgeres.data.cifar10:open_source",
 }
 
-__all__ = ["DATASETS", "SPLITS", "Dataset", "Images", "Split", "SplitName", "open_dataset"]
+__all__ = [
+    "DATASETS",
+    "SPLITS",
+    "Dataset",
+    "Images",
+    "Origin",
+    "Split",
+    "SplitName",
+    "open_dataset",
+    "require_same_splits",
+]
 
 
 def open_dataset(source: str, *, seed: int = 0) -> Dataset:

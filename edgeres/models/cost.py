@@ -49,8 +49,8 @@ class Cost:
 
 
 def measure(model: keras.Model) -> Cost:
-    """Count what a functional model with one input costs."""
-    table = tuple(_layer_cost(layer) for layer in model.layers)
+    """Count what a model with one input costs; a model inside it counts layer by layer, but is one step of the arena."""
+    table = tuple(_layer_cost(layer) for layer in _leaves(model))
     return Cost(
         name=model.name,
         input=tuple(model.input_shape[1:]),
@@ -69,6 +69,9 @@ def trainable_parameters(model: keras.Model) -> int:
 
 def macs(layer: Any) -> int:
     """Multiply-accumulates of one layer for one image; 0 for anything but convolutions and dense layers."""
+    if isinstance(layer, layers.SeparableConv2D):  # a depthwise convolution, then a 1x1 one
+        kernels = math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape)
+        return int(_positions(layer) * kernels)
     if isinstance(layer, layers.DepthwiseConv2D):
         return int(_positions(layer) * math.prod(layer.kernel_size) * layer.output_shape[-1])
     if isinstance(layer, layers.Conv2D):  # kernel: (height, width, input channels of a group, filters)
@@ -84,7 +87,7 @@ def _positions(layer: Any) -> int:
 
 def peak_activations(model: keras.Model) -> int:
     """The largest number of activation values alive at once, when layers run in graph order."""
-    steps = [layer for layer in model.layers if not isinstance(layer, _FUSED)]
+    steps = [layer for layer in _with_input(model) if not isinstance(layer, _FUSED)]
     born = {layer.name: step for step, layer in enumerate(steps)}
     dies = {name: len(steps) for name in born}  # what nothing reads is an output
     for step, layer in enumerate(steps):
@@ -92,6 +95,21 @@ def peak_activations(model: keras.Model) -> int:
             dies[source] = step if dies[source] == len(steps) else max(step, dies[source])
     sizes = {layer.name: _values(layer) for layer in steps}
     return max(sum(sizes[n] for n in born if born[n] <= step <= dies[n]) for step in range(len(steps)))
+
+
+def _with_input(model: keras.Model) -> list[Any]:
+    """The layers of a model; a Sequential one leaves its input out of them."""
+    first = model.inputs[0]._keras_history.layer  # as in `_sources`
+    return [*([] if first in model.layers else [first]), *model.layers]
+
+
+def _leaves(model: keras.Model) -> Iterable[Any]:
+    """The layers of a model and of the models inside it."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer)
+        else:
+            yield layer
 
 
 def _sources(layer: Any) -> Iterable[str]:
@@ -117,5 +135,6 @@ def _layer_cost(layer: Any) -> LayerCost:
 
 
 def _folded_statistics(model: keras.Model) -> int:
-    """Batch norm parameters that vanish when it is folded: 4 a channel, of which the bias stays."""
-    return sum(3 * layer.gamma.shape[0] for layer in model.layers if isinstance(layer, layers.BatchNormalization))
+    """Batch norm parameters that vanish when it is folded: up to 4 a channel, of which the bias stays."""
+    norms = [layer for layer in _leaves(model) if isinstance(layer, layers.BatchNormalization)]
+    return sum(layer.count_params() - layer.moving_mean.shape[0] for layer in norms)

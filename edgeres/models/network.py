@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -39,7 +40,7 @@ class Network:
         """
         classes = self.classes if classes is None else classes
         input_size = self.input_size if input_size is None else input_size
-        maps = round(self.width * width)
+        maps = round(self.width * width) if math.isfinite(width) else 0
         if not 2 <= maps <= 4096:
             raise ConfigError(f"width {width} gives {self.name} a first stage of {maps} maps; expected 2…4096")
         for name, value, least in (("classes", classes, 2), ("input_size", input_size, 16)):

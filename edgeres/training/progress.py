@@ -29,6 +29,7 @@ class EpochLines:
         self._console.print(
             f"epoch {epoch.epoch:>3}/{epochs}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.4f}  "
             f"val {epoch.val_loss:.4f} {epoch.val_accuracy:.4f}  rate {epoch.learning_rate:.4f}  "
-            f"{epoch.seconds:.0f} s, {left} left"
+            f"{epoch.seconds:.0f} s, {left} left",
+            soft_wrap=True,
         )
         self._status.update(f"epoch {epoch.epoch + 1}/{epochs}")

@@ -21,12 +21,12 @@ class TrainingSettings(BaseModel):
     learning_rate: float = Field(0.1, gt=0, le=100, description="peak of the schedule")
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD, Nesterov's form")
     weight_decay: float = Field(1e-4, ge=0, le=1, description="as an L2 penalty; skips batch norm and biases")
-    warmup: float = Field(1.0, ge=0, description="epochs of linear warm-up before the cosine")
+    warmup: float = Field(1.0, ge=0, le=10_000, description="epochs of linear warm-up before the cosine")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     augment: Literal["auto", "none", "shift", "shift-flip"] = Field(
         "auto", description="random shifts by up to an eighth; flips only where a mirrored image keeps its class"
     )
-    seed: int = Field(0, ge=0, description="of initial weights, shuffling and augmentation")
+    seed: int = Field(0, ge=0, lt=2**31, description="of initial weights, shuffling and augmentation")
 
 
 def typed_settings(values: dict[str, Any], *, where: str) -> TrainingSettings:
@@ -36,7 +36,7 @@ def typed_settings(values: dict[str, Any], *, where: str) -> TrainingSettings:
         ConfigError: an unknown setting (with its nearest match) or a value out of range.
     """
     try:
-        return TrainingSettings(**values)
+        return TrainingSettings.model_validate(values)
     except ValidationError as problem:
         raise schema_error(problem, where=where, known=TrainingSettings.model_fields) from None
 
@@ -61,7 +61,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist", fix="name an existing YAML file") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as problem:
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as problem:  # ValueError: not UTF-8, no such date
         raise ConfigError(f"{path} is not readable as YAML: {problem}") from problem
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected a mapping of keys to values, found {type(content).__name__}")

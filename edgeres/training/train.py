@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from edgeres.data import Dataset
+from edgeres.data import Dataset, Origin
 from edgeres.errors import ConfigError, ModelError, OutputError
 from edgeres.keras_file import ModelCard
 from edgeres.keras_io import save_model
@@ -155,7 +155,8 @@ class _Trainer:
         network = NetworkConfig(
             self.plan.network.name, self.plan.width, len(self.plan.dataset.labels), trainable_parameters(self.model)
         )
-        card = ModelCard(preprocess=self.plan.contract, labels=self.plan.dataset.labels, network=network)
+        dataset = self.plan.dataset
+        card = ModelCard(self.plan.contract, dataset.labels, network, Origin(dataset.source, dataset.seed))
         save_model(self.model, self.out / MODEL, card=card)
         write_history(self.out, self.history)
         return self.history

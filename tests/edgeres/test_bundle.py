@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edgeres.bundle import Golden, is_bundle, open_bundle, write_bundle
+from edgeres.data import Origin
 from edgeres.errors import ArtifactError, DataError, OutputError
 from edgeres.preprocess import named
 from edgeres.storage import sha256_bytes
@@ -32,7 +33,7 @@ def describe() -> dict[str, Any]:
         "preprocess": named("torch", height=8, width=8),
         "recipe": {"name": "int8", "steps": [{"kind": "quantize"}]},
         "source": {"file": "model.keras", "parameters": 78_666},
-        "data": {"source": "digits", "images": 32},
+        "data": Origin("digits", 0),
         "seeds": {"data": 0},
         "versions": {"edgeres": "0.1.0"},
         "inputs": {"model": "0" * 64},
@@ -217,6 +218,6 @@ def test_a_manifest_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> Non
             model=MODEL,
             labels=LABELS,
             golden=golden(),
-            describe={**describe(), "data": {"x": object()}},
+            describe={**describe(), "source": {"x": object()}},
         )
     assert list(tmp_path.iterdir()) == []

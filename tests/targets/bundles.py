@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from edgeres.bundle import GOLDEN, LABELS, MANIFEST, MODEL, Golden, open_bundle, write_bundle
+from edgeres.data import Origin
 from edgeres.preprocess import Preprocess
 from edgeres.records import write_json
 from edgeres.storage import sha256_file
@@ -45,7 +46,7 @@ def make_bundle(
         "preprocess": contract,
         "recipe": {"name": "int8"},
         "source": {},
-        "data": {},
+        "data": Origin("folder", 0),
         "seeds": {},
         "versions": {},
         "inputs": {},
