@@ -30,7 +30,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 # Written anew with uv, for every supported Python at once; no index address goes into the file.
 lock:
-	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.10 --generate-hashes \
+	uv pip compile pyproject.toml --extra all --group dev --universal --python-version 3.10 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header --no-emit-package edgeres --output-file requirements.lock
 
 clean:
