@@ -7,19 +7,30 @@ from pathlib import Path
 import click
 
 from edgeres.errors import ConfigError
+from edgeres.options import writable
 
 
-@click.command()
+@click.command(short_help="Convert a Keras file to a TFLite bundle by a recipe.")
 @click.argument("model_file", type=click.Path(path_type=Path))
-@click.option("--recipe", default="int8", show_default=True, metavar="NAME|F.yaml", help="What to do; see below.")
+@click.option("--recipe", default="int8", show_default=True, metavar="NAME|F.yaml", help="What to do; see above.")
 @click.option("--data", required=True, metavar="SOURCE", help="digits, folder:PATH or cifar10:PATH.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="BUNDLE", help="The folder to write.")
 @click.option("--preprocess", metavar="P", help="raw, unit, symmetric, torch, caffe or a YAML contract.")
 @click.option("--set", "overrides", multiple=True, metavar="STEP.KEY=VALUE", help="Override a recipe's setting.")
-@click.option("--seed", default=0, show_default=True, help="Of fine-tuning.")
-@click.option("--split-seed", default=0, show_default=True, help="Of the data's splits; the one used in training.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Of fine-tuning.")
 @click.option(
-    "--report", type=click.Path(path_type=Path), metavar="F.html", help="Measure against float32, write a page."
+    "--split-seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Of the data's splits; the one used in training.",
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    callback=writable,
+    metavar="F.html",
+    help="Measure against float32, write a page.",
 )
 def convert(
     model_file: Path,
@@ -41,8 +52,10 @@ def convert(
     chosen = load_recipe(recipe, overrides=overrides)
     if report is not None and report.resolve() == out.resolve():
         raise ConfigError(f"--report and --out are both {out}", fix="name another file for the report")
+    from edgeres.errors import require_installed
     from edgeres.storage import require_absent
 
+    require_installed("tensorflow", extra="convert", purpose="converting")
     require_absent(out)
 
     from converters.job import Job, contract_for

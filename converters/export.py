@@ -17,6 +17,7 @@ from edgeres.errors import ModelError
 from edgeres.keras_file import KerasFile, read_keras_file
 from edgeres.keras_io import load
 from edgeres.native_output import muted
+from edgeres.storage import full_temporary_folder
 from targets.runtimes.cpu import CPU
 
 PARITY = 1e-4
@@ -46,6 +47,7 @@ def to_flatbuffer(model: Any, *, generation: int = 2) -> bytes:
     """Export a model (tf_keras: generation 2, Keras 3: 3) as a SavedModel and convert that.
 
     Raises:
+        OutputError: the folder for temporary files is full.
         ModelError: the converter refuses it; its reason is in the details.
     """
     archive = importlib.import_module("keras.export" if generation == 3 else "tf_keras.export").ExportArchive()
@@ -60,8 +62,14 @@ def to_flatbuffer(model: Any, *, generation: int = 2) -> bytes:
             archive.write_out(folder)
             content: bytes = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
         except Exception as problem:  # the converter raises bare Exceptions
+            if (full := full_temporary_folder(problem)) is not None:
+                raise full from problem
             lines = [line for line in str(problem).splitlines() if line.strip()]
-            raise ModelError("TFLite cannot represent this model", details=lines[:3]) from problem
+            raise ModelError(
+                "TFLite cannot represent this model",
+                details=lines[:3],
+                fix="replace the layer by others; the recipes need TFLite's built-in operators",
+            ) from problem
     return content
 
 

@@ -35,15 +35,20 @@ class Job:
         require_disjoint(split, self.dataset.split("test"))
         return split
 
-    def calibration(self, images: int) -> Split:
+    def calibration(self, images: int | None) -> Split:
         """The first `images` of the calibration split."""
         return self.disjoint_calibration.head(images)
 
-    def material(self, wanted: Material) -> Split:
-        """The images that a step reads."""
-        if wanted.split == "calibration" and wanted.images is not None:
-            return self.calibration(wanted.images)
-        return self.dataset.split(wanted.split).head(wanted.images)
+    def fingerprint(self, wanted: Material) -> str:
+        """SHA-256 of the images that a step reads, computed once: a training split may be gigabytes."""
+        if wanted not in self._fingerprints:
+            split = self.calibration(wanted.images) if wanted.split == "calibration" else self.dataset.split("train")
+            self._fingerprints[wanted] = split.fingerprint()
+        return self._fingerprints[wanted]
+
+    @cached_property
+    def _fingerprints(self) -> dict[Material, str]:
+        return {}
 
 
 def contract_for(file: KerasFile, option: str | None) -> Preprocess:

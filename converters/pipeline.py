@@ -6,6 +6,8 @@ Keras file ─ prune ─▶ Keras file ─ export ─▶ float flatbuffer ─ qu
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,15 @@ from converters.job import Job, require_classes, require_fitting
 from converters.recipe import ExportStep, Recipe, Step
 from edgeres.bundle import Bundle, Golden, write_bundle
 from edgeres.data import Origin
+from edgeres.errors import ModelError, TargetError
 from edgeres.keras_file import KerasFile
 from edgeres.native_output import resolve_muted
-from edgeres.preprocess import open_image
+from edgeres.preprocess import Pixels, open_image
 from edgeres.records import encode
 from edgeres.storage import require_absent
 from edgeres.versions import versions
 from targets.flatbuffer import walk
 from targets.runtimes.cpu import CPU, REFERENCE
-from targets.target import Session
 
 STEPS = {
     "prune": "converters.pruning.magnitude:run",
@@ -40,6 +42,8 @@ _OUTPUTS = "converters.export:float_outputs"
 _SUFFIX = {"prune": ".keras", "export": ".tflite", "quantize": ".tflite"}
 GOLDEN_IMAGES = 4
 """Enough to tell wrong preprocessing or kernels; few, for the reference kernels take seconds on a large network."""
+GOLDEN_SIDE = 512
+"""Longer side of a golden image at most, in pixels."""
 
 _TOLERATED_STEPS = 10
 """Quantization steps by which int8 kernels of different runtimes were seen to differ in an output."""
@@ -56,7 +60,8 @@ def convert(job: Job, recipe: Recipe, out: Path) -> Bundle:
     require_absent(out)
     require_fitting(job.file, job.dataset)
     model = run(job, recipe).read_bytes()
-    golden, tolerance = _golden(job, model)
+    with _typed_refusal(job, recipe):
+        golden, tolerance = _golden(job, model)
     fingerprints = _fingerprints(job, recipe)
     return write_bundle(
         out,
@@ -102,7 +107,7 @@ def _advance(job: Job, step: Step, source: Path, key: str) -> tuple[Path, str]:
     """One step: its product and the key of it."""
     inputs = _inputs(step, key)
     if step.material is not None:
-        inputs["images"] = job.material(step.material).fingerprint()
+        inputs["images"] = job.fingerprint(step.material)
         inputs["contract"] = encode(job.contract)
         inputs["seed"] = job.seed
     key = key_of(inputs)
@@ -116,28 +121,53 @@ def _inputs(step: Step, source: str) -> dict[str, Any]:
     return {"step": step.model_dump(mode="json"), "source": source, "versions": versions()}
 
 
+@contextmanager
+def _typed_refusal(job: Job, recipe: Recipe) -> Iterator[None]:
+    """Where a runtime is there and refuses what a recipe made, the recipe does not suit the model.
+
+    Raises:
+        ModelError: names the recipe.
+    """
+    try:
+        yield
+    except TargetError as problem:
+        if not CPU.check().available:
+            raise
+        raise ModelError(
+            f"{job.file.path}: what the recipe '{recipe.name}' makes of it cannot be run",
+            details=(problem.message, *problem.details),
+            fix="choose another recipe; of a model that was never trained, the ranges may be too small for int8",
+        ) from problem
+
+
 def _golden(job: Job, model: bytes) -> tuple[Golden, float]:
     """Golden tensors from calibration images, and the tolerance for other kernels."""
     split = job.dataset.split("calibration").head(GOLDEN_IMAGES)
-    images = tuple(np.asarray(open_image(split.read(k), exif=job.contract.exif)) for k in range(len(split)))
+    images = tuple(_small(split.picture(position, exif=job.contract.exif)) for position in range(len(split)))
     inputs = np.stack([job.contract(image) for image in images])
     with CPU.open(model) as session:
         fast = session.infer(inputs)
         step = session.signature.output_scale
-        outputs = _reference(session, model, inputs, fast)
+    outputs = _reference(model, inputs, fast)
     seen = float(np.abs(fast - outputs).max())
     floor = _TOLERATED_STEPS * step if step else 1e-3 * max(1.0, float(np.abs(outputs).max()))
     return Golden(images, inputs, outputs, _float_outputs(job, inputs)), max(2 * seen, floor)
 
 
-def _reference(
-    session: Session, model: bytes, inputs: NDArray[np.float32], fast: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _small(pixels: Pixels) -> Pixels:
+    """A photograph made smaller, so that the bundle stays small; a small image as it is. uint8 (h, w, 3)."""
+    image = open_image(pixels)
+    image.thumbnail((GOLDEN_SIDE, GOLDEN_SIDE))
+    return np.asarray(image)
+
+
+def _reference(model: bytes, inputs: NDArray[np.float32], fast: NDArray[np.float32]) -> NDArray[np.float32]:
     """What the outputs should be: integer arithmetic on the reference kernels, which every machine repeats exactly.
 
-    Float kernels agree to rounding, and the reference ones take 60 times longer: there the fast ones serve.
+    It is in a model that has int8 weights, also where activations are quantized only while it runs. Float kernels
+    agree to rounding, and the reference ones take 60 times longer: there the fast ones serve.
     """
-    if not session.signature.output_scale:
+    if not any(tensor.dtype == "int8" and tensor.constant_bytes for tensor in walk(model).main.tensors):
         return fast
     with REFERENCE.open(model) as exact:
         return exact.infer(inputs)
@@ -159,7 +189,7 @@ def _float_outputs(job: Job, inputs: NDArray[np.float32]) -> NDArray[np.float32]
 
 def _fingerprints(job: Job, recipe: Recipe) -> dict[str, str]:
     needed = [step.material for step in recipe.steps if step.material is not None]
-    return {material.split: job.material(material).fingerprint() for material in needed}
+    return {material.split: job.fingerprint(material) for material in needed}
 
 
 def _source(job: Job) -> dict[str, Any]:

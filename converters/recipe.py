@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edgeres.errors import ConfigError, suggestion
-from edgeres.training.settings import read_mapping, schema_error
+from edgeres.training.settings import first_finding, read_mapping, schema_error
 
 _FOLDER = Path(__file__).parent / "recipes"
 
@@ -135,7 +135,7 @@ def json_schema() -> dict[str, Any]:
 
 def _known_keys(problem: ValidationError) -> list[str]:
     """The keys that are allowed where the first finding is."""
-    finding = problem.errors(include_url=False)[0]
+    finding = first_finding(problem)
     kinds = [part for part in finding["loc"] if part in _KINDS]
     fields = _KINDS[str(kinds[0])].model_fields if kinds else Recipe.model_fields
     return ["schema" if name == "schema_" else name for name in fields]

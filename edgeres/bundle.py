@@ -52,6 +52,9 @@ def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
+_RESTORE = "convert again, or restore the file"
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What the bundle is and what it was made from.
@@ -92,18 +95,18 @@ class Bundle:
         """
         expected = self.manifest.files.get(name)
         if expected is None or Path(name).name != name:  # a manifest cannot reach out of its folder
-            raise ArtifactError(f"{self.path / MANIFEST} does not list {name}")
+            raise ArtifactError(f"{self.path / MANIFEST} does not list {name}", fix=_RESTORE)
         if (self.path / name).exists() and not (self.path / name).is_file():  # a device has no end
-            raise ArtifactError(f"{self.path / name} is not a regular file")
+            raise ArtifactError(f"{self.path / name} is not a regular file", fix=_RESTORE)
         try:
             content = (self.path / name).read_bytes()
         except OSError as problem:
-            raise ArtifactError(f"{self.path / name} cannot be read: {problem.strerror}") from problem
+            raise ArtifactError(f"{self.path / name} cannot be read: {problem.strerror}", fix=_RESTORE) from problem
         if (found := sha256_bytes(content)) != expected:
             raise ArtifactError(
                 f"{self.path / name} was altered after the bundle was written",
                 details=(f"sha256 expected {expected}", f"sha256 found    {found}"),
-                fix="convert again, or restore the file",
+                fix=_RESTORE,
             )
         return content
 
@@ -113,7 +116,7 @@ class Bundle:
         try:
             return tuple(self.read(LABELS).decode("utf-8").splitlines())
         except UnicodeDecodeError as problem:
-            raise ArtifactError(f"{self.path / LABELS} is not UTF-8: {problem}") from problem
+            raise ArtifactError(f"{self.path / LABELS} is not UTF-8: {problem}", fix=_RESTORE) from problem
 
     @property
     def golden(self) -> Golden:
@@ -122,7 +125,7 @@ class Bundle:
         try:
             return _unpack(content)
         except (ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as problem:
-            raise ArtifactError(f"{self.path / GOLDEN} is not a golden file: {problem}") from problem
+            raise ArtifactError(f"{self.path / GOLDEN} is not a golden file: {problem}", fix=_RESTORE) from problem
 
 
 def is_bundle(path: Path) -> bool:
@@ -139,7 +142,10 @@ def open_bundle(path: Path) -> Bundle:
     data = read_json(path / MANIFEST)
     found = data.get("schema") if isinstance(data, dict) else None
     if found != SCHEMA:
-        raise ArtifactError(f"{path / MANIFEST}: expected schema '{SCHEMA}', found {found!r}")
+        raise ArtifactError(
+            f"{path / MANIFEST}: expected schema '{SCHEMA}', found {found!r}",
+            fix="convert again with this version of edgeres",
+        )
     return Bundle(path, decode(Manifest, data, where=str(path / MANIFEST)))
 
 

@@ -7,13 +7,18 @@ from typing import Any
 
 import click
 
-JSON = click.option(
-    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Also write the figures as JSON."
+from edgeres.options import JSON, writable
+
+
+@click.command(short_help="The whole story on a small data set, ending in a report.")
+@click.option(
+    "--out",
+    default=Path("demo"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The folder to write.",
 )
-
-
-@click.command()
-@click.option("--out", default=Path("demo"), show_default=True, type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--model", default="resnet8", show_default=True, help="A network of the zoo.")
 @click.option("--data", default="digits", show_default=True, metavar="SOURCE", help="What it learns.")
 @click.option("--epochs", default=12, show_default=True, help="Of training.")
@@ -27,7 +32,7 @@ def demo(out: Path, model: str, data: str, epochs: int) -> None:
     demonstrate(out, model=model, data=data, epochs=epochs)
 
 
-@click.command()
+@click.command(short_help="List the networks of the zoo, or the layers of one.")
 @click.argument("name", required=False)
 @JSON
 def models(name: str | None, json_file: Path | None) -> None:
@@ -42,7 +47,7 @@ def models(name: str | None, json_file: Path | None) -> None:
         write_zoo(json_file)
 
 
-@click.command()
+@click.command(short_help="Train a network of the zoo on an image data set.")
 @click.argument("model")
 @click.option("--data", required=True, metavar="SOURCE", help="digits, folder:PATH or cifar10:PATH.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="RUN", help="The run folder to write.")
@@ -90,18 +95,26 @@ def train(
     settings = typed_settings(values, where=str(config) if config else "training settings")
 
     from edgeres.data import open_dataset
-    from edgeres.errors import require
+    from edgeres.errors import ConfigError, require_installed
+    from edgeres.models import MODELS
     from edgeres.native_output import muted
     from edgeres.preprocess import from_option
+    from edgeres.registry import require_known
+    from edgeres.storage import require_absent
 
+    require_installed("tf_keras", extra="train", purpose="training")
+    # What can be refused at once is refused before TensorFlow is loaded.
+    require_known(MODELS, model, noun="network", error=ConfigError)
+    if not resume:
+        require_absent(out)
+    dataset = open_dataset(data, seed=split_seed)
     with muted():
-        require("tf_keras", extra="train", purpose="training")
         from edgeres.models import find_network
         from edgeres.training.train import Plan, train
+
+        chosen = find_network(model)
     from edgeres.training.progress import EpochLines
 
-    dataset = open_dataset(data, seed=split_seed)
-    chosen = find_network(model)
     size = chosen.input_size if input_size is None else input_size
     contract = from_option(preprocess, height=size, width=size)
 
@@ -113,7 +126,7 @@ def train(
         click.echo(f"{out}/model.keras: test accuracy {score.value:.2%} {interval} on {score.n} images")
 
 
-@click.command()
+@click.command(short_help="Show what a model file, a run or a bundle is.")
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
 @JSON
 def inspect(path: Path, json_file: Path | None) -> None:
@@ -130,10 +143,16 @@ def inspect(path: Path, json_file: Path | None) -> None:
         write_json(json_file, found)
 
 
-@click.command()
+@click.command(short_help="Make a page of runs, bundles and measurements.")
 @click.argument("paths", nargs=-1, required=True, metavar="RUN|RESULT|BUNDLE…", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), metavar="F.html", help="The page to write.")
-@click.option("--markdown", type=click.Path(path_type=Path), metavar="F.md", help="The same as Markdown; - for stdout.")
+@click.option("--out", type=click.Path(path_type=Path), callback=writable, metavar="F.html", help="The page to write.")
+@click.option(
+    "--markdown",
+    type=click.Path(path_type=Path),
+    callback=writable,
+    metavar="F.md",
+    help="The same as Markdown; - for stdout.",
+)
 def report(paths: tuple[Path, ...], out: Path | None, markdown: Path | None) -> None:
     """Make a page of run folders, bundles, and the JSON of evaluate and profile.
 
@@ -141,6 +160,8 @@ def report(paths: tuple[Path, ...], out: Path | None, markdown: Path | None) -> 
     """
     if out is None and markdown is None:
         raise click.UsageError("say what to write: --out F.html, --markdown F.md, or both")
+    if out is not None and markdown is not None and out.resolve() == markdown.resolve():
+        raise click.UsageError(f"--out and --markdown are both {out}: name another file for one of them")
     from edgeres.report import markdown as as_markdown
     from edgeres.report.sources import read_story
     from edgeres.storage import write_text

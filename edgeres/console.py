@@ -9,9 +9,9 @@ import select
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -32,6 +32,18 @@ COMMANDS = {
     "report": "edgeres.commands:report",
 }
 """Command name -> "module:attribute" of a click command, in the order in which a user meets them."""
+
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
+
+
+class _Terminated(SystemExit):
+    """A SIGTERM came."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
 
 
 class LazyGroup(click.Group):
@@ -105,7 +117,21 @@ def cli(verbose: bool) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its documented code."""
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(run(arguments))
+    try:
+        code = run(arguments)
+    except _Terminated as ended:
+        _leave(ended.exit_code)
+    if code == INTERRUPTED:
+        _leave(code)
+    sys.exit(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: the stack is unwound, and TensorFlow's threads can block an orderly exit for ever."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -119,7 +145,7 @@ def run(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
-        return 130
+        return INTERRUPTED
     except EdgeresError as error:
         return _report(error, verbose)
     except _OutputClosed:
@@ -141,4 +167,4 @@ def _report(error: EdgeresError, verbose: bool) -> int:
 
 def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a signal handler
     """Let a SIGTERM unwind the stack, so that temporary files and child processes go away."""
-    raise SystemExit(128 + number)
+    raise _Terminated(128 + number)

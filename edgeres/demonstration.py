@@ -8,19 +8,24 @@ from pathlib import Path
 import click
 
 from edgeres.console import cli
-from edgeres.storage import require_absent
+from edgeres.storage import discarded_on_failure, require_absent
 
 RECIPES = ("float16", "dynamic-int8", "int8", "pruned-int8")
 
 
 def demonstrate(out: Path, *, model: str, data: str, epochs: int) -> None:
-    """Train, convert, measure and report into the folder `out`.
+    """Train, convert, measure and report into the folder `out`; where a step fails, nothing is left of it.
 
     Raises:
         OutputError: `out` exists.
         EdgeresError: whatever a step raises.
     """
     require_absent(out)
+    with discarded_on_failure(out):
+        _run(out, model=model, data=data, epochs=epochs)
+
+
+def _run(out: Path, *, model: str, data: str, epochs: int) -> None:
     trained = f"{out}/run/model.keras"
     bundles = [f"{out}/{model}-{recipe}" for recipe in RECIPES]
     accuracy, latency = f"{out}/accuracy.json", f"{out}/latency.json"

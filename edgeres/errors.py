@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 from collections.abc import Iterable
 from types import ModuleType
 
@@ -95,6 +96,22 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f"did you mean '{nearest[0]}'?" if nearest else f"choose from: {', '.join(choices)}"
 
 
+def require_installed(package: str, *, extra: str, purpose: str) -> None:
+    """Check that an optional dependency is there, without importing it: TensorFlow takes seconds.
+
+    Raises:
+        MissingExtraError: it is not; names the extra that brings it.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise _missing(package, extra, purpose)
+
+
+def _missing(package: str, extra: str, purpose: str) -> MissingExtraError:
+    return MissingExtraError(
+        f"{purpose} needs the package '{package}', which is not installed", fix=f"pip install 'edgeres[{extra}]'"
+    )
+
+
 def require(module: str, *, extra: str, purpose: str) -> ModuleType:
     """Import an optional dependency.
 
@@ -106,7 +123,4 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != module.partition(".")[0]:
             raise
-        raise MissingExtraError(
-            f"{purpose} needs the package '{module.partition('.')[0]}', which is not installed",
-            fix=f"pip install 'edgeres[{extra}]'",
-        ) from error
+        raise _missing(error.name, extra, purpose) from error

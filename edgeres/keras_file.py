@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import h5py
-
 from edgeres.data.origin import Origin
-from edgeres.errors import ModelError
+from edgeres.errors import ModelError, require
 from edgeres.keras_config import check_config
 from edgeres.preprocess import Preprocess
 from edgeres.records import decode
@@ -25,6 +24,9 @@ from edgeres.training.run import NetworkConfig
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 CARD = "edgeres.json"
+
+# What a damaged archive, a damaged HDF5 file and a configuration of the wrong shape raise.
+_UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,12 @@ def read_keras_file(path: Path) -> KerasFile:
         raise ModelError(f"{path} does not exist", fix="give the path of a .keras or .h5 file")
     try:
         config, version, card = (_read_archive if path.suffix == ".keras" else _read_hdf5)(path)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, RecursionError) as problem:
+    except _UNREADABLE as problem:
         raise ModelError(
             f"{path} is not a readable Keras file: {problem}", fix="save it again with model.save(path)"
         ) from problem
-    check_config(config, where=str(path))
+    # How it was compiled is never loaded: a loss of the user's own, say, does no harm.
+    check_config({key: value for key, value in config.items() if key != "compile_config"}, where=str(path))
     generation: Literal[2, 3] = 3 if version.split(".")[0].isdecimal() and int(version.split(".")[0]) >= 3 else 2
     return KerasFile(path, sha256_file(path), config, generation, version, card)
 
@@ -99,7 +102,13 @@ def _read_archive(path: Path) -> tuple[dict[str, Any], str, ModelCard | None]:
         card = None
         if CARD in archive.namelist():
             card = decode(ModelCard, json.loads(archive.read(CARD)), where=f"{path}: {CARD}", error=ModelError)
-    return config, str(metadata["keras_version"]), card
+    return _mapping(config), str(metadata["keras_version"]), card
+
+
+def _mapping(config: Any) -> dict[str, Any]:
+    if not isinstance(config, dict):
+        raise ValueError(f"its configuration is a {type(config).__name__}")  # noqa: TRY004 - typed by the caller
+    return config
 
 
 def _input_shapes(item: Any) -> Iterator[list[Any]]:
@@ -115,9 +124,10 @@ def _input_shapes(item: Any) -> Iterator[list[Any]]:
 
 
 def _read_hdf5(path: Path) -> tuple[dict[str, Any], str, None]:
+    h5py = require("h5py", extra="convert", purpose="reading an .h5 file")
     with h5py.File(path, "r") as file:
         if "model_config" not in file.attrs:
             raise ValueError("it holds weights but no model")
         config = file.attrs["model_config"]
         version = file.attrs.get("keras_version", "2")
-    return json.loads(config), str(version.decode() if isinstance(version, bytes) else version), None
+    return _mapping(json.loads(config)), str(version.decode() if isinstance(version, bytes) else version), None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 from edgeres.registry import resolve
@@ -17,10 +18,12 @@ _LOG = logging.getLogger(__name__)
 
 @contextmanager
 def muted() -> Iterator[None]:
-    """Divert file descriptors 1 and 2 to the debug log, so that stdout holds results only.
+    """Divert stdout and stderr, Python's and the process', to the debug log, so that stdout holds results only.
 
-    Whatever was written is logged (seen with `edgeres -v`) also where the block raises.
+    Python's are others than the process' in a notebook. Whatever was written is logged (seen with `edgeres -v`) also
+    where the block raises.
     """
+    printed = io.StringIO()
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)
@@ -28,7 +31,8 @@ def muted() -> Iterator[None]:
         os.dup2(sink.fileno(), 1)
         os.dup2(sink.fileno(), 2)
         try:
-            yield
+            with redirect_stdout(printed), redirect_stderr(printed):
+                yield
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -36,7 +40,7 @@ def muted() -> Iterator[None]:
                 os.dup2(copy, number)
                 os.close(copy)
             sink.seek(0)
-            if text := sink.read().decode(errors="replace").strip():
+            if text := (printed.getvalue() + sink.read().decode(errors="replace")).strip():
                 _LOG.debug("native output: %s", text)
 
 

@@ -217,7 +217,7 @@ def named(preset: str, *, height: int, width: int, depth: int = 3) -> Preprocess
     try:
         return Preprocess(height=height, width=width, **settings)
     except ValueError as problem:
-        raise ConfigError(f"preprocessing '{preset}': {problem}") from problem
+        raise ConfigError(f"preprocessing '{preset}': {problem}", fix="give another input size") from problem
 
 
 def from_option(option: str, *, height: int, width: int, depth: int = 3) -> Preprocess:
@@ -235,7 +235,8 @@ def from_option(option: str, *, height: int, width: int, depth: int = 3) -> Prep
     try:
         settings = yaml.safe_load(Path(option).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
-        raise ConfigError(f"cannot read the preprocessing file {option}: {problem}") from problem
+        reason = problem.strerror if isinstance(problem, OSError) else " ".join(str(problem).split())
+        raise ConfigError(f"cannot read the preprocessing file {option}: {reason}", fix="correct the file") from problem
     if not isinstance(settings, dict):
         raise ConfigError(f"{option}: expected a mapping of the contract's fields", fix="see docs/preprocessing.md")
     contract = decode(Preprocess, {"height": height, "width": width, **settings}, where=option, error=ConfigError)

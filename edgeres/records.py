@@ -20,6 +20,9 @@ from edgeres.storage import write_text
 
 T = TypeVar("T")
 
+_MEND = "correct it there, or make the file again"
+_RESTORE = "make the file again, or restore it"
+
 
 def encode(record: Any) -> Any:
     """A record as JSON values; fields that are None (not measured, not known) are left out."""
@@ -58,7 +61,8 @@ def _decode(kind: Any, data: Any, where: str, error: type[EdgeresError]) -> Any:
         return _decode(next(a for a in arguments if a is not type(None)), data, where, error)
     if origin is typing.Literal:
         if data not in arguments:
-            raise error(f"{where}: expected one of {', '.join(map(repr, arguments))}, found {data!r}")
+            expected = ", ".join(map(repr, arguments))
+            raise error(f"{where}: expected one of {expected}, found {data!r}", fix=_MEND)
         return data
     if origin is tuple:
         _expect(isinstance(data, list), "a list", data, where, error)
@@ -87,16 +91,16 @@ def _decode_record(kind: Any, data: Any, where: str, error: type[EdgeresError]) 
         if name in data:
             values[name] = _decode(hints[name], data[name], f"{where}.{name}", error)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise error(f"{where}: the key '{name}' is missing")
+            raise error(f"{where}: the key '{name}' is missing", fix=_MEND)
     try:
         return kind(**values)
     except ValueError as problem:
-        raise error(f"{where}: {problem}") from problem
+        raise error(f"{where}: {problem}", fix=_MEND) from problem
 
 
 def _expect(fits: bool, expected: str, data: Any, where: str, error: type[EdgeresError]) -> None:
     if not fits:
-        raise error(f"{where}: expected {expected}, found {type(data).__name__} {str(data)[:60]!r}")
+        raise error(f"{where}: expected {expected}, found {type(data).__name__} {str(data)[:60]!r}", fix=_MEND)
 
 
 # A list of numbers as json.dumps indents it; a JSON string cannot match, for it holds no raw line break.
@@ -123,6 +127,6 @@ def read_json(path: Path, *, error: type[EdgeresError] = ArtifactError) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise error(f"{path} does not exist") from None
+        raise error(f"{path} does not exist", fix="check the path") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as problem:
-        raise error(f"{path} cannot be read as JSON: {problem}") from problem
+        raise error(f"{path} cannot be read as JSON: {problem}", fix=_RESTORE) from problem

@@ -24,8 +24,15 @@ def lookup(table: Mapping[str, str], name: str, *, noun: str, error: type[Edgere
     Raises:
         EdgeresError: of the given type, with the nearest match, when the table has no such name.
     """
-    try:
-        reference = table[name]
-    except KeyError:
-        raise error(f"unknown {noun} '{name}'", fix=suggestion(name, table)) from None
-    return resolve(reference)
+    require_known(table, name, noun=noun, error=error)
+    return resolve(table[name])
+
+
+def require_known(table: Mapping[str, str], name: str, *, noun: str, error: type[EdgeresError]) -> None:
+    """Refuse a name that `table` does not have, importing nothing.
+
+    Raises:
+        EdgeresError: of the given type, with the nearest match.
+    """
+    if name not in table:
+        raise error(f"unknown {noun} '{name}'", fix=suggestion(name, table))

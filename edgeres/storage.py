@@ -7,7 +7,8 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +27,8 @@ _STORAGE_PROBLEMS = {
     errno.ENOTDIR: "a part of the path is not a folder",
     errno.ENAMETOOLONG: "the name is too long",
 }
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def sha256_bytes(content: bytes) -> str:
@@ -48,7 +51,17 @@ def storage_error(error: OSError, path: Path | str | None = None) -> OutputError
     if problem is None:
         return None
     where = path or error.filename or "the output"
-    return OutputError(f"cannot write {where}: {problem}", fix="free some space or choose another --out")
+    fix = "free some space, or choose another place" if error.errno in _FULL else "choose another place to write to"
+    return OutputError(f"cannot write {where}: {problem}", fix=fix)
+
+
+def full_temporary_folder(problem: Exception) -> OutputError | None:
+    """The typed form of what a library raised because the folder for temporary files is full, or None."""
+    full = isinstance(problem, OSError) and problem.errno in _FULL
+    if not full and os.strerror(errno.ENOSPC) not in str(problem):  # TensorFlow puts it into errors of its own
+        return None
+    where = tempfile.gettempdir()
+    return OutputError(f"cannot write below {where}: no space is left", fix="free some space, or set TMPDIR")
 
 
 @contextmanager
@@ -66,9 +79,10 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that its name always holds either the old content or all of the new one.
 
     Raises:
-        OutputError: no space, no permission, read-only file system.
+        OutputError: no space, no permission, read-only file system, a device or pipe in its place.
     """
     with typed_storage_errors(path):
+        _require_no_device(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = _beside(path)
         try:
@@ -82,6 +96,12 @@ def write_bytes(path: Path, content: bytes) -> None:
             raise
 
 
+def _require_no_device(path: Path) -> None:
+    """A rename would put a file in the place of /dev/null."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OutputError(f"cannot write {path}: it is not a regular file", fix="choose another place to write to")
+
+
 def _beside(path: Path) -> Path:
     """A hidden name in the same folder (a rename is atomic within one file system), cut to what file systems take."""
     path = path.absolute()
@@ -93,16 +113,65 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def require_absent(path: Path) -> None:
-    """Refuse an output path that exists, before any work is done for it.
+def require_writable(path: Path) -> None:
+    """Refuse a place for a file, before minutes are spent on what would be written there.
 
     Raises:
-        OutputError: it exists (an empty folder is accepted).
+        OutputError: it is something else than a file, or its folder cannot be written.
     """
-    if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
-        return
-    if path.exists() or path.is_symlink():
-        raise OutputError(f"the output {path} exists already", fix="choose another --out, or remove it first")
+    with typed_storage_errors(path):
+        if path.is_dir():
+            raise OutputError(f"cannot write {path}: it is a folder, not a regular file", fix="name a file")
+        _require_no_device(path)
+    _require_folder(path)
+
+
+def _require_folder(path: Path) -> None:
+    """The folder that will hold `path`, or the one in which that will be made, must be writable."""
+    with typed_storage_errors(path):
+        folder = path.absolute().parent
+        while not folder.exists():
+            folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        problem = f"{folder} is not a folder that can be written"
+        raise OutputError(f"cannot write {path}: {problem}", fix="choose another place to write to")
+
+
+def require_absent(path: Path) -> None:
+    """Refuse an output path that exists or cannot be made, before any work is done for it.
+
+    Raises:
+        OutputError: it exists (an empty folder is accepted), or its folder cannot be written.
+    """
+    with typed_storage_errors(path):
+        if not _is_vacant(path):
+            raise OutputError(f"the output {path} exists already", fix="choose another --out, or remove it first")
+    _require_folder(path)
+
+
+def _is_vacant(path: Path) -> bool:
+    """Nothing is there, or an empty folder."""
+    if path.is_dir() and not path.is_symlink():
+        return not any(path.iterdir())
+    return not (path.exists() or path.is_symlink())
+
+
+@contextmanager
+def discarded_on_failure(path: Path, *, unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Leave nothing of a folder that is filled in place when the block fails, unless it holds something of use then.
+
+    A folder that held anything before the block is left alone.
+    """
+    vacant, existed = _is_vacant(path), path.exists()
+    try:
+        yield
+    except BaseException:
+        if vacant and path.is_dir() and not unless():
+            for entry in path.iterdir():
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+            if not existed:
+                path.rmdir()
+        raise
 
 
 @contextmanager

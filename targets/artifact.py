@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from typing import Literal
 
 from edgeres.bundle import MODEL, is_bundle, open_bundle
 from edgeres.data.origin import Origin
-from edgeres.errors import ConfigError, EdgeresError, MissingExtraError, ModelError
+from edgeres.errors import ConfigError, EdgeresError, ModelError, require_installed
 from edgeres.preprocess import PRESETS, Preprocess, from_option
 from edgeres.registry import resolve
 from edgeres.storage import sha256_bytes
@@ -24,6 +23,8 @@ KERAS_OPENER = "converters.keras_artifact:open_keras_artifact"
 """`(path, preprocess_option) -> Artifact` for Keras files, in the layer above: a device has neither."""
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
+
+_KINDS = "give a bundle, a .tflite, or a .keras or .h5 file"
 
 MAX_BYTES = 2 << 30
 """A flatbuffer cannot be larger: its offsets are 32-bit, and signed in most readers."""
@@ -155,11 +156,7 @@ def _open_bundle(place: Path, given: str) -> Artifact:
 
 
 def _open_keras(place: Path, preprocess_option: str | None) -> Artifact:
-    if importlib.util.find_spec("tensorflow") is None:
-        raise MissingExtraError(
-            f"opening the Keras file {place} needs TensorFlow, which is not installed",
-            fix="pip install 'edgeres[convert]', or convert the file elsewhere and measure the .tflite",
-        )
+    require_installed("tensorflow", extra="convert", purpose=f"opening the Keras file {place}")
     opener: Callable[[Path, str | None], Artifact] = resolve(KERAS_OPENER)
     return opener(place, preprocess_option)
 
@@ -179,16 +176,14 @@ def read_flatbuffer(place: Path) -> bytes:
     given = str(place)
     try:
         if not place.is_file():
-            raise ModelError(f"{given} is not a regular file")
+            raise ModelError(f"{given} is not a regular file", fix=_KINDS)
         if (size := place.stat().st_size) > MAX_BYTES:
             raise ModelError(f"{given} has {size:,} bytes, a .tflite has at most {MAX_BYTES:,}")
         content = place.read_bytes()
     except OSError as problem:
         raise ModelError(f"{given} cannot be read: {problem.strerror}") from problem
     if place.suffix.lower() != ".tflite" and content[4:8] != b"TFL3":
-        raise ModelError(
-            f"{given} is nothing that can be measured", fix="give a bundle, a .tflite, or a .keras or .h5 file"
-        )
+        raise ModelError(f"{given} is nothing that can be measured", fix=_KINDS)
     return content
 
 

@@ -2,36 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
 
-from edgeres.errors import OutputError
+from edgeres.options import JSON
 
-
-def _writable(context: click.Context, _: click.Parameter, value: Path | None) -> Path | None:
-    """Refuse a place for the JSON before minutes are spent on what would be written there."""
-    if value is None or context.resilient_parsing:
-        return value
-    if value.exists() and not value.is_file():
-        raise OutputError(f"cannot write {value}: it is not a regular file", fix="choose another --json")
-    folder = value.absolute().parent
-    while not folder.exists():
-        folder = folder.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise OutputError(f"cannot write {value}: {folder} is not a folder that can be written", fix="choose another")
-    return value
-
-
-JSON = click.option(
-    "--json",
-    "json_file",
-    type=click.Path(path_type=Path),
-    callback=_writable,
-    metavar="F",
-    help="Also write everything that was measured as JSON.",
-)
 ARTIFACTS = click.argument("artifacts", nargs=-1, required=True, metavar="ARTIFACT…")
 BASELINE = click.option(
     "--baseline",
@@ -43,7 +19,7 @@ PREPROCESS = click.option(
 )
 
 
-@click.command()
+@click.command(short_help="Measure the accuracy of bundles, .tflite and Keras files.")
 @ARTIFACTS
 @click.option("--data", "source", required=True, metavar="SOURCE", help="digits, folder:PATH or cifar10:PATH.")
 @click.option("--split", default="test", show_default=True, help="train, validation, test or calibration.")
@@ -54,7 +30,13 @@ PREPROCESS = click.option(
 @click.option(
     "--margin", type=click.FloatRange(0, 100), default=1.0, show_default=True, help="Accepted drop, in points."
 )
-@click.option("--split-seed", default=0, show_default=True, help="Of the data's splits; that of the training.")
+@click.option(
+    "--split-seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Of the data's splits; that of the training.",
+)
 @JSON
 def evaluate(
     artifacts: tuple[str, ...],
@@ -94,17 +76,19 @@ def evaluate(
         result.write(json_file)
 
 
-@click.command()
+@click.command(short_help="Measure latency, memory, operators and size.")
 @ARTIFACTS
 @BASELINE
 @click.option(
-    "--target", "targets", multiple=True, default=("cpu",), show_default=True, metavar="T", help="Repeatable."
+    "--target", "targets", multiple=True, default=("cpu",), show_default=True, metavar="T", help="Where; repeatable."
 )
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, metavar="N")
+@click.option(
+    "--threads", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Of the runtime."
+)
 @click.option(
     "--rounds", type=click.IntRange(min=30), default=30, show_default=True, metavar="N", help="Interleaved rounds."
 )
-@click.option("--seed", default=0, show_default=True, help="Of the order within rounds.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the order within rounds.")
 @JSON
 def profile(
     artifacts: tuple[str, ...],
@@ -140,7 +124,7 @@ def profile(
         result.write(json_file)
 
 
-@click.command()
+@click.command(short_help="List the targets that can run here, and why others cannot.")
 @JSON
 def targets(json_file: Path | None) -> None:
     """List the targets that can run here, and why the rest cannot."""
@@ -165,7 +149,7 @@ def targets(json_file: Path | None) -> None:
         write_json(json_file, {"targets": rows})
 
 
-@click.command()
+@click.command(short_help="Check a bundle on this machine against its own claims.")
 @click.argument("bundle")
 @JSON
 def verify(bundle: str, json_file: Path | None) -> None:

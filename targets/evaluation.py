@@ -28,7 +28,8 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         if not 0 <= self.margin_points <= 100:  # also where it is NaN
-            raise ConfigError(f"the margin must be in 0…100 points, found {self.margin_points}")
+            problem = f"the margin must be in 0…100 points, found {self.margin_points}"
+            raise ConfigError(problem, fix="give another --margin")
 
 
 def evaluate(

@@ -20,7 +20,7 @@ from edgeres.errors import ModelError
 from edgeres.keras_file import ModelCard, read_keras_file
 from edgeres.keras_io import load, save_model
 from edgeres.native_output import muted
-from edgeres.training.feed import Fetch, augmentation, training_feed
+from edgeres.training.feed import Fetch, augmentation, training_feed, typed_failures
 
 
 def prune(model: Any, settings: PruneStep, job: Job) -> Any:
@@ -33,15 +33,8 @@ def prune(model: Any, settings: PruneStep, job: Job) -> Any:
     keras.utils.set_random_seed(job.seed)
     split = job.dataset.split("train")
     steps = math.ceil(len(split) / settings.batch)
-    schedule = tfmot.sparsity.keras.PolynomialDecay(
-        initial_sparsity=0.0,
-        final_sparsity=settings.sparsity,
-        begin_step=0,
-        end_step=max(1, math.floor(steps * settings.epochs * settings.ramp)),
-        frequency=max(1, min(100, steps // 4)),
-    )
     try:
-        masked = tfmot.sparsity.keras.prune_low_magnitude(model, pruning_schedule=schedule)
+        masked = tfmot.sparsity.keras.prune_low_magnitude(model, pruning_schedule=_schedule(settings, steps))
     except ValueError as problem:
         raise ModelError(
             f"tfmot cannot prune this model: {str(problem).splitlines()[0]}", fix="use the recipe int8, without pruning"
@@ -64,7 +57,8 @@ def prune(model: Any, settings: PruneStep, job: Job) -> Any:
             epoch=epoch,
             augment=augmentation("auto", job.dataset),
         )
-        seen = masked.fit(feed, verbose=0, callbacks=[update]).history
+        with typed_failures(fetch):
+            seen = masked.fit(feed, verbose=0, callbacks=[update]).history
         if not math.isfinite(seen["loss"][0]):
             raise ModelError("the loss became infinite while pruning", fix="lower --set prune.learning_rate=…")
         job.progress("fine-tuning epochs", epoch + 1, settings.epochs)
@@ -102,6 +96,24 @@ def sparsity(model: Any) -> dict[str, float]:
         if kernel is not None:
             found[layer.name] = float(np.mean(kernel.numpy() == 0))
     return found
+
+
+def _schedule(settings: PruneStep, steps: int) -> Any:
+    """Sparsity over the steps of all epochs, `steps` each: a cubic rise that ends on a step that updates masks.
+
+    tfmot updates masks at multiples of `frequency` only: an end between two of them would never be reached.
+    """
+    total, frequency = steps * settings.epochs, max(1, min(100, steps // 4))
+    rises = min((total - 1) // frequency, max(1, round(total * settings.ramp / frequency)))
+    if not rises:
+        return tfmot.sparsity.keras.ConstantSparsity(settings.sparsity, begin_step=0, frequency=1)
+    return tfmot.sparsity.keras.PolynomialDecay(
+        initial_sparsity=0.0,
+        final_sparsity=settings.sparsity,
+        begin_step=0,
+        end_step=rises * frequency,
+        frequency=frequency,
+    )
 
 
 def _gives_logits(model: Any) -> bool:

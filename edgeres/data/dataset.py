@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeres.errors import DataError, suggestion
-from edgeres.preprocess import Content, Pixels, Preprocess
+from edgeres.preprocess import Content, Pixels, Preprocess, open_image
 
 SplitName = Literal["train", "validation", "test", "calibration"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test", "calibration")
@@ -70,8 +71,22 @@ class Split:
         Raises:
             DataError: the file is gone, corrupt, or no image; names the file.
         """
-        try:
+        with self._named(position):
             return contract.geometry(self.read(position))
+
+    def picture(self, position: int, *, exif: bool = True) -> Pixels:
+        """The image at `position` in its own size: uint8 (h, w, 3) RGB.
+
+        Raises:
+            DataError: see `decode`.
+        """
+        with self._named(position):
+            return np.asarray(open_image(self.read(position), exif=exif))
+
+    @contextmanager
+    def _named(self, position: int) -> Iterator[None]:
+        try:
+            yield
         except DataError as error:
             place = f"{self.source}: {self.where(position)}" if self.source else self.where(position)
             fix = error.fix or "remove or replace the file"

@@ -49,7 +49,10 @@ class Cost:
 
 
 def measure(model: keras.Model) -> Cost:
-    """Count what a model with one input costs; a model inside it counts layer by layer, but is one step of the arena."""
+    """Count what a model with one input costs.
+
+    A model inside it counts layer by layer, but is a single step of the arena.
+    """
     table = tuple(_layer_cost(layer) for layer in _leaves(model))
     return Cost(
         name=model.name,

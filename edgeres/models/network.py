@@ -42,8 +42,12 @@ class Network:
         input_size = self.input_size if input_size is None else input_size
         maps = round(self.width * width) if math.isfinite(width) else 0
         if not 2 <= maps <= 4096:
-            raise ConfigError(f"width {width} gives {self.name} a first stage of {maps} maps; expected 2…4096")
+            raise ConfigError(
+                f"width {width} gives {self.name} a first stage of {maps} maps; expected 2…4096",
+                fix=f"give a width in {2 / self.width:g}…{4096 / self.width:g}",
+            )
         for name, value, least in (("classes", classes, 2), ("input_size", input_size, 16)):
             if not least <= value <= _LARGEST[name]:
-                raise ConfigError(f"{name} must be in {least}…{_LARGEST[name]}, found {value}")
+                problem = f"{name} must be in {least}…{_LARGEST[name]}, found {value}"
+                raise ConfigError(problem, fix="give a value in that range")
         return self.builder(width=maps, classes=classes, input_size=input_size)

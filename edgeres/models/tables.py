@@ -9,7 +9,7 @@ from rich.table import Table
 
 from edgeres.models import find_network
 from edgeres.models.figures import read_figures
-from edgeres.native_output import resolve_muted
+from edgeres.native_output import muted, resolve_muted
 from edgeres.records import encode, write_json
 from edgeres.report.terminal import plain_table
 from edgeres.report.wording import size
@@ -63,5 +63,6 @@ def write_layers(path: Path, name: str) -> None:
 
 
 def _cost(name: str) -> Any:
-    measure = resolve_muted(_MEASURE)
-    return measure(find_network(name).build())
+    with muted():  # a network's module imports TensorFlow
+        network = find_network(name)
+    return resolve_muted(_MEASURE)(network.build())

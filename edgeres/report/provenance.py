@@ -120,6 +120,7 @@ def _trainings(story: Story) -> Iterator[str]:
         words += ["--input-size", config.preprocess.height]
         if (preset := _preset(config.preprocess)) is not None:
             words += ["--preprocess", preset]
+        words += ["--split-seed", config.data.seed]
         for name in _TRAINING_FLAGS:
             if name in config.training:
                 words += [f"--{name.replace('_', '-')}", config.training[name]]
@@ -162,7 +163,7 @@ def _measurements(comparison: Comparison) -> Iterator[str]:
         scored = [artifact for artifact in comparison.artifacts if artifact.accuracy]
         margins = {artifact.accuracy.margin_points for artifact in scored if artifact.accuracy} - {None}
         margin = [word for value in margins for word in ("--margin", f"{value:g}")]
-        on = ("--data", data.source, "--split", data.split, "--images", data.images, "--seed", data.seed)
+        on = ("--data", data.source, "--split", data.split, "--images", data.images, "--split-seed", data.seed)
         for target in dict.fromkeys(artifact.target for artifact in scored):
             yield _shell("evaluate", *paths, *against, *on, *margin, "--target", target, "--json", "accuracy.json")
     timed = [(artifact.target, artifact.latency.threads) for artifact in comparison.artifacts if artifact.latency]

@@ -6,7 +6,9 @@ Small data sets are decoded once and held as uint8; larger ones are decoded as t
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -55,6 +57,22 @@ class Fetch:
         for _ in self._pool.map(place, range(len(positions))):
             pass  # draining the map raises the first error
         return pixels
+
+
+@contextmanager
+def typed_failures(*fetches: Fetch) -> Iterator[None]:
+    """Raise a fetch's own error, which names the file, where TensorFlow's names a node of its graph.
+
+    Raises:
+        DataError: an image cannot be decoded.
+    """
+    try:
+        yield
+    except tf.errors.OpError:
+        for fetch in fetches:
+            if fetch.failure is not None:
+                raise fetch.failure from None
+        raise
 
 
 def augmentation(wanted: str, dataset: Dataset) -> str:

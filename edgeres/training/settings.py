@@ -43,12 +43,19 @@ def typed_settings(values: dict[str, Any], *, where: str) -> TrainingSettings:
 
 def schema_error(problem: ValidationError, *, where: str, known: Any) -> ConfigError:
     """The first finding of pydantic as one clear error; `known` are the keys a misspelt one is compared with."""
-    finding = problem.errors(include_url=False)[0]
+    finding = first_finding(problem)
     key = ".".join(str(part) for part in finding["loc"])
     if finding["type"] == "extra_forbidden":
         return ConfigError(f"{where}: unknown key '{key}'", fix=suggestion(str(finding["loc"][-1]), known))
     found = f", found {finding['input']!r}" if not isinstance(finding["input"], dict) else ""
-    return ConfigError(f"{where}: {key or 'the document'}: {finding['msg'].lower()}{found}")
+    message = f"{where}: {key or 'the document'}: {finding['msg'].lower()}{found}"
+    return ConfigError(message, fix="give a value that fits")
+
+
+def first_finding(problem: ValidationError) -> Any:
+    """What to tell first: a misspelt key rather than the key that is absent because of it."""
+    findings = problem.errors(include_url=False)
+    return next((finding for finding in findings if finding["type"] == "extra_forbidden"), findings[0])
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -62,7 +69,11 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist", fix="name an existing YAML file") from None
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as problem:  # ValueError: not UTF-8, no such date
-        raise ConfigError(f"{path} is not readable as YAML: {problem}") from problem
+        reason = problem.strerror if isinstance(problem, OSError) else " ".join(str(problem).split())
+        raise ConfigError(f"{path} is not readable as YAML: {reason}", fix="correct the file") from problem
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected a mapping of keys to values, found {type(content).__name__}")
+        found = "nothing" if content is None else type(content).__name__
+        raise ConfigError(
+            f"{path}: expected a mapping of keys to values, found {found}", fix="write 'key: value' lines"
+        )
     return content

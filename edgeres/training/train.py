@@ -13,7 +13,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from edgeres.data import Dataset, Origin
-from edgeres.errors import ConfigError, ModelError, OutputError
+from edgeres.errors import ArtifactError, ConfigError, ModelError, OutputError
 from edgeres.keras_file import ModelCard
 from edgeres.keras_io import save_model
 from edgeres.models import Network
@@ -22,9 +22,9 @@ from edgeres.preprocess import Preprocess
 from edgeres.records import encode, write_json
 from edgeres.registry import resolve
 from edgeres.results import Estimate
-from edgeres.storage import require_absent, typed_storage_errors
+from edgeres.storage import discarded_on_failure, require_absent, typed_storage_errors
 from edgeres.training.distribution import strategy
-from edgeres.training.feed import Fetch, augmentation, measuring_feed, training_feed
+from edgeres.training.feed import Fetch, augmentation, measuring_feed, training_feed, typed_failures
 from edgeres.training.run import (
     CHECKPOINT,
     CONFIG,
@@ -63,10 +63,13 @@ class Plan:
 def train(plan: Plan, out: Path, *, resume: bool = False, progress: Progress | None = None) -> History:
     """Train into the run folder `out`; with `resume`, continue from its last complete epoch.
 
+    Where no epoch ended, nothing is left behind.
+
     Raises:
         OutputError: `out` exists (without `resume`), or cannot be written.
         ConfigError: `resume` with other settings than the run was started with.
         ModelError: the loss became NaN or infinite; the last good checkpoint stays.
+        ArtifactError: the checkpoint to continue from is damaged.
         DataError: an image cannot be decoded.
     """
     if not resume:
@@ -75,7 +78,7 @@ def train(plan: Plan, out: Path, *, resume: bool = False, progress: Progress | N
     with strategy().scope():
         model = plan.network.build(width=plan.width, classes=len(plan.dataset.labels), input_size=plan.contract.height)
         trainer = _Trainer(plan, out, model)
-    with typed_storage_errors(out):
+    with typed_storage_errors(out), discarded_on_failure(out, unless=trainer.can_go_on):
         trainer.start(resume=resume)
         trainer.run(progress)
         return trainer.finish()
@@ -105,7 +108,7 @@ class _Trainer:
         if resume and is_run(self.out):
             _require_same(read_config(self.out), config, self.out)
             if self.manager.latest_checkpoint:
-                self.manager.checkpoint.restore(self.manager.latest_checkpoint).expect_partial()
+                self._restore(self.manager.latest_checkpoint)
             # The history is written before the checkpoint: a kill between the two leaves one epoch too many in it.
             done = read_history(self.out).epochs[: int(self.epoch.numpy())]
             self.history = History(done)
@@ -114,50 +117,63 @@ class _Trainer:
                 raise OutputError(f"{self.out} is not a run folder", fix="choose another --out")
             write_json(self.out / CONFIG, config)
 
+    def _restore(self, checkpoint: str) -> None:
+        try:
+            self.manager.checkpoint.restore(checkpoint).expect_partial()
+        except (tf.errors.OpError, ValueError) as problem:
+            raise ArtifactError(
+                f"the checkpoint {checkpoint} is damaged: {_reason(problem)}",
+                fix=f"remove {self.out} and train again",
+            ) from problem
+
+    def can_go_on(self) -> bool:
+        """Whether there is a complete epoch to continue from."""
+        return self.manager.latest_checkpoint is not None
+
     def run(self, progress: Progress | None) -> None:
         """The epochs that are left."""
         first, last = int(self.epoch.numpy()), self.settings.epochs
         if first >= last:
             return
         fetch = Fetch(self.split, self.plan.contract)
-        validation = self._measuring_feed("validation")
-        for number in range(first, last):
-            epoch = self._epoch(number, fetch, validation)
-            self._keep(epoch)
-            if progress:
-                progress(epoch, last, _seconds_left(self.history, last))
+        seen, validation = self._measuring_feed("validation")
+        with typed_failures(fetch, seen):
+            for number in range(first, last):
+                epoch = self._epoch(number, fetch, validation)
+                self._keep(epoch)
+                if progress:
+                    progress(epoch, last, _seconds_left(self.history, last))
 
     def _epoch(self, number: int, fetch: Fetch, validation: tf.data.Dataset) -> Epoch:
         started = time.perf_counter()
-        try:
-            seen = self.model.fit(self._training_feed(fetch, number), verbose=0).history
-        except tf.errors.OpError:
-            if fetch.failure is None:
-                raise
-            raise fetch.failure from None  # TensorFlow's error names the graph node, this one the file
+        seen = self.model.fit(self._training_feed(fetch, number), verbose=0).history
         loss, accuracy = seen["loss"][0], seen["accuracy"][0]
-        if not math.isfinite(loss):
-            raise ModelError(
-                f"the loss became {loss} in epoch {number + 1}",
-                details=(f"the state after epoch {number} is kept in {self.out}",),
-                fix="lower --learning-rate and start again",
-            )
+        self._require_finite("loss", loss, number)
         val_loss, val_accuracy = self.model.evaluate(validation, verbose=0)
+        self._require_finite("validation loss", val_loss, number)
         seconds = round(time.perf_counter() - started, 2)
         rate = float(self.model.optimizer.learning_rate.numpy())
         return Epoch(number + 1, loss, accuracy, val_loss, val_accuracy, rate, seconds)
 
+    def _require_finite(self, name: str, loss: float, number: int) -> None:
+        if not math.isfinite(loss):
+            raise ModelError(
+                f"the {name} became {loss} in epoch {number + 1}",
+                details=(f"the state after epoch {number} is kept in {self.out}",) if number else (),
+                fix="lower --learning-rate and start again",
+            )
+
     def finish(self) -> History:
-        """Measure on the test split and write the model."""
-        correct, images = self._test()
-        estimate: Estimate = resolve(_PROPORTION)(correct, images)
-        self.history = replace(self.history, test_accuracy=estimate)
+        """Write the model and measure it on the test split."""
         network = NetworkConfig(
             self.plan.network.name, self.plan.width, len(self.plan.dataset.labels), trainable_parameters(self.model)
         )
         dataset = self.plan.dataset
         card = ModelCard(self.plan.contract, dataset.labels, network, Origin(dataset.source, dataset.seed))
-        save_model(self.model, self.out / MODEL, card=card)
+        save_model(self.model, self.out / MODEL, card=card)  # first: a corrupt test image must not cost the training
+        correct, images = self._test()
+        estimate: Estimate = resolve(_PROPORTION)(correct, images)
+        self.history = replace(self.history, test_accuracy=estimate)
         write_history(self.out, self.history)
         return self.history
 
@@ -165,7 +181,13 @@ class _Trainer:
         self.history = History((*self.history.epochs, epoch))
         write_history(self.out, self.history)
         self.epoch.assign(epoch.epoch)
-        self.manager.save(checkpoint_number=epoch.epoch)
+        try:
+            self.manager.save(checkpoint_number=epoch.epoch)
+        except tf.errors.OpError as problem:  # TensorFlow's word for a full disk
+            raise OutputError(
+                f"cannot write {self.out / CHECKPOINT}: {_reason(problem)}",
+                fix="free some space and continue with --resume",
+            ) from problem
 
     def _training_feed(self, fetch: Fetch, epoch: int) -> tf.data.Dataset:
         return training_feed(
@@ -178,17 +200,18 @@ class _Trainer:
             epoch=epoch,
         )
 
-    def _measuring_feed(self, name: str) -> tf.data.Dataset:
-        split = self.plan.dataset.split(name)
-        return measuring_feed(
-            Fetch(split, self.plan.contract), split.classes, self.plan.contract, batch=self.settings.batch
-        )
+    def _measuring_feed(self, name: str) -> tuple[Fetch, tf.data.Dataset]:
+        split, contract = self.plan.dataset.split(name), self.plan.contract
+        fetch = Fetch(split, contract)
+        return fetch, measuring_feed(fetch, split.classes, contract, batch=self.settings.batch)
 
     def _test(self) -> tuple[int, int]:
         correct, images = 0, len(self.plan.dataset.split("test"))
-        for inputs, classes in self._measuring_feed("test"):
-            chosen = tf.argmax(self.model(inputs, training=False), axis=-1)
-            correct += int(tf.reduce_sum(tf.cast(chosen == classes, tf.int32)))
+        fetch, feed = self._measuring_feed("test")
+        with typed_failures(fetch):
+            for inputs, classes in feed:
+                chosen = tf.argmax(self.model(inputs, training=False), axis=-1)
+                correct += int(tf.reduce_sum(tf.cast(chosen == classes, tf.int32)))
         return correct, images
 
     def _config(self) -> RunConfig:
@@ -230,6 +253,11 @@ def _loss(classes: int, label_smoothing: float) -> Callable[[Any, Any], Any]:
         return keras.losses.categorical_crossentropy(wanted, logits, from_logits=True, label_smoothing=label_smoothing)
 
     return cross_entropy
+
+
+def _reason(problem: Exception) -> str:
+    """The last part of TensorFlow's message, without the node and the temporary file it begins with."""
+    return str(problem).splitlines()[0].rpartition("; ")[2].partition(" [Op:")[0]
 
 
 def _seconds_left(history: History, last: int) -> float:

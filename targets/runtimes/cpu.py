@@ -67,7 +67,7 @@ class CpuTarget:
             TargetError: no runtime is installed; it refuses the model, or dies on it.
         """
         if not 1 <= threads <= MAX_THREADS:
-            raise ConfigError(f"threads must be in 1…{MAX_THREADS}, found {threads}")
+            raise ConfigError(f"threads must be in 1…{MAX_THREADS}, found {threads}", fix="give another --threads")
         graph = walk(model)
         check_classifier(graph)
         found = self.check()

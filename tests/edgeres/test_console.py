@@ -55,6 +55,7 @@ def test_help_lists_every_command_with_what_it_does(capsys: pytest.CaptureFixtur
         lines = [line.split(maxsplit=1) for line in listed.splitlines() if line.split()[:1] == [name]]
         assert lines, f"{name} is not listed"
         assert len(lines[0]) == 2, f"{name} does not say what it does"
+    assert "..." not in listed, "what a command does is cut off"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -4,7 +4,7 @@ import pytest
 
 from edgeres.data import DATASETS
 from edgeres.errors import ConfigError
-from edgeres.registry import lookup, resolve
+from edgeres.registry import lookup, require_known, resolve
 
 TABLE = {"root": "math:sqrt", "power": "math:pow"}
 
@@ -17,6 +17,13 @@ def test_an_unknown_name_is_the_given_error_with_the_nearest_match() -> None:
     with pytest.raises(ConfigError, match="unknown function 'rot'") as caught:
         lookup(TABLE, "rot", noun="function", error=ConfigError)
     assert caught.value.fix == "did you mean 'root'?"
+
+
+def test_a_name_is_checked_without_importing_what_it_stands_for() -> None:
+    table = {"x": "no_such_module:x"}
+    require_known(table, "x", noun="thing", error=ConfigError)
+    with pytest.raises(ConfigError, match="unknown thing 'y'"):
+        require_known(table, "y", noun="thing", error=ConfigError)
 
 
 def test_a_wrong_reference_is_a_bug_not_a_users_error() -> None:

@@ -13,8 +13,11 @@ import pytest
 
 from edgeres.errors import OutputError
 from edgeres.storage import (
+    discarded_on_failure,
+    full_temporary_folder,
     new_folder,
     require_absent,
+    require_writable,
     sha256_bytes,
     sha256_file,
     storage_error,
@@ -169,3 +172,63 @@ def test_a_folder_that_somebody_else_made_meanwhile_is_kept(tmp_path: Path) -> N
         meanwhile.__exit__(None, None, None)
     assert names(tmp_path) == ["out"]
     assert names(tmp_path / "out") == ["theirs"]
+
+
+def test_a_device_is_never_replaced_by_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for write in (lambda path: write_bytes(path, b"x"), require_writable):
+        with pytest.raises(OutputError, match="not a regular file"):
+            write(tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_place_for_a_file_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    require_writable(tmp_path / "file")
+    require_writable(tmp_path / "a" / "b" / "new")
+    for path, words in ((tmp_path, "a folder"), (tmp_path / "file" / "new", "not a folder that can be written")):
+        with pytest.raises(OutputError, match=words):
+            require_writable(path)
+    with pytest.raises(OutputError, match="not a folder that can be written"):
+        require_absent(tmp_path / "file" / "new")
+    with pytest.raises(OutputError, match="the name is too long"):
+        require_absent(tmp_path / ("x" * 256))
+    assert names(tmp_path) == ["file"]
+
+
+def spoil(path: Path, *, useful: bool = False) -> None:
+    with discarded_on_failure(path, unless=lambda: useful):
+        path.mkdir(exist_ok=True)
+        (path / "deep").mkdir()
+        (path / "deep" / "x").write_text("1")
+        (path / "x").write_text("1")
+        raise KeyboardInterrupt
+
+
+def test_what_was_filled_in_place_is_discarded_when_it_fails(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in ("new", "empty"):
+        with pytest.raises(KeyboardInterrupt):
+            spoil(tmp_path / name)
+    assert names(tmp_path) == ["empty"]
+    assert names(tmp_path / "empty") == []
+
+
+def test_what_was_there_or_is_of_use_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "y").write_text("1")
+    with pytest.raises(KeyboardInterrupt):
+        spoil(tmp_path / "theirs")
+    with pytest.raises(KeyboardInterrupt):
+        spoil(tmp_path / "new", useful=True)
+    assert names(tmp_path / "theirs") == ["deep", "x", "y"]
+    assert names(tmp_path / "new") == ["deep", "x"]
+
+
+def test_a_full_folder_for_temporary_files_is_recognized_in_a_librarys_own_error() -> None:
+    for problem in (OSError(errno.ENOSPC, "full"), RuntimeError("UNKNOWN: /tmp/x; No space left on device")):
+        typed = full_temporary_folder(problem)
+        assert typed is not None
+        assert "no space is left" in typed.message
+    assert full_temporary_folder(OSError(errno.EACCES, "no")) is None
+    assert full_temporary_folder(ValueError("a layer")) is None

@@ -1,0 +1,27 @@
+"""Options that commands of every layer share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+def writable(context: click.Context, _: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse a place for a file that cannot be written, before the command runs; `-` stands for stdout."""
+    if value is None or value == Path("-") or context.resilient_parsing:
+        return value
+    from edgeres.storage import require_writable
+
+    require_writable(value)
+    return value
+
+
+JSON = click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path),
+    callback=writable,
+    metavar="F",
+    help="Also write everything that is shown as JSON.",
+)

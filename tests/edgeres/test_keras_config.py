@@ -1,0 +1,117 @@
+"""Code that comes with a file does not run: it is refused before Keras opens the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pytest
+import tf_keras
+
+from edgeres.console import run
+from edgeres.errors import ModelError
+from edgeres.keras_config import check_config
+from edgeres.keras_file import read_keras_file
+from edgeres.keras_io import load
+from tests.edgeres.keras_models import classifier, edit_config, saved
+
+
+def generation(number: int) -> Any:
+    if number == 2:
+        return tf_keras
+    import keras
+
+    return keras
+
+
+def lambda_that_writes(keras: Any, marker: Path) -> Any:
+    """A Lambda whose code leaves a marker wherever it runs, also while a model is being loaded."""
+    place = str(marker)
+    return keras.layers.Lambda(lambda x: (open(place, "a").write("ran"), x)[1], output_shape=(8, 8, 3))  # noqa: PTH123
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_lambda_is_refused_before_its_code_runs(number: int, suffix: str, tmp_path: Path) -> None:
+    keras, marker = generation(number), tmp_path / "marker"
+    path = saved(classifier(keras, body=lambda_that_writes(keras, marker)), tmp_path / f"m{suffix}")
+    if number == 2 and suffix == ".h5":  # the code is real: Keras itself runs it
+        tf_keras.models.load_model(path, compile=False)
+        assert marker.exists()
+    marker.unlink(missing_ok=True)
+    with pytest.raises(ModelError, match=r"refused before loading: layer 'lambda.*': Lambda runs code") as caught:
+        read_keras_file(path)
+    assert "Keras' own layers" in str(caught.value.fix)
+    for command in ("inspect", "convert"):
+        options = ["--data", "digits", "--out", str(tmp_path / "b"), "--preprocess", "raw"]
+        assert run([command, str(path), *(options if command == "convert" else [])]) == 5
+    assert not marker.exists()
+
+
+def test_a_lambda_in_a_model_inside_a_model_is_found(tmp_path: Path) -> None:
+    inner = classifier(tf_keras, body=tf_keras.layers.Lambda(lambda x: x))
+    outer = tf_keras.Sequential([tf_keras.Input((8, 8, 3)), inner])
+    with pytest.raises(ModelError, match="Lambda runs code"):
+        read_keras_file(saved(outer, tmp_path / "m.keras"))
+    wrapped = tf_keras.layers.TimeDistributed(tf_keras.layers.Lambda(lambda x: x))
+    with pytest.raises(ModelError, match="Lambda runs code"):
+        read_keras_file(saved(classifier(tf_keras, body=wrapped), tmp_path / "wrapped.h5"))
+
+
+class Doubled(tf_keras.layers.Layer):  # type: ignore[misc]
+    def call(self, x: Any) -> Any:
+        return x * 2
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_custom_class_is_an_error(suffix: str, tmp_path: Path) -> None:
+    path = saved(classifier(tf_keras, body=Doubled(name="mine")), tmp_path / f"m{suffix}")
+    with pytest.raises(ModelError, match="Doubled"):
+        load(read_keras_file(path))  # .h5 names no module: there it is Keras who does not know it
+
+
+def convolution(config: dict[str, Any]) -> dict[str, Any]:
+    return next(layer for layer in config["config"]["layers"] if layer["class_name"] == "Conv2D")
+
+
+@pytest.mark.parametrize("number", [2, 3])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"module": "os", "class_name": "system"}, "layer 'conv2d.*': system comes from the module 'os'"),
+        ({"module": "kerasx.layers"}, "Conv2D comes from the module 'kerasx.layers'"),
+        ({"registered_name": "evil>Conv2D"}, "evil>Conv2D is a custom class"),
+        ({"module": "builtins", "class_name": "function", "config": "print"}, "it names the function 'print'"),
+        ({"class_name": "TFSMLayer"}, "TFSMLayer runs code"),
+        ({"class_name": "TFOpLambda"}, "TFOpLambda runs code"),
+    ],
+)
+def test_code_from_elsewhere_is_refused(number: int, change: dict[str, str], message: str, tmp_path: Path) -> None:
+    path = saved(classifier(generation(number)), tmp_path / "m.keras")
+    read_keras_file(path)
+    edit_config(path, lambda config: convolution(config).update(change))
+    with pytest.raises(ModelError, match=message):
+        read_keras_file(path)
+
+
+def test_a_function_as_an_activation_is_refused(tmp_path: Path) -> None:
+    path = saved(classifier(tf_keras), tmp_path / "m.keras")
+    function = {"module": "subprocess", "class_name": "function", "config": "run", "registered_name": "function"}
+    edit_config(path, lambda config: convolution(config)["config"].update(activation=function))
+    with pytest.raises(ModelError, match="function comes from the module 'subprocess'"):
+        read_keras_file(path)
+
+
+def test_code_in_an_hdf5_file_is_refused(tmp_path: Path) -> None:
+    path = saved(classifier(tf_keras), tmp_path / "m.h5")
+    with h5py.File(path, "a") as file:
+        file.attrs["model_config"] = file.attrs["model_config"].replace('"Conv2D"', '"TorchModuleWrapper"')
+    with pytest.raises(ModelError, match="TorchModuleWrapper runs code"):
+        read_keras_file(path)
+
+
+def test_keras_own_classes_pass() -> None:
+    check_config(classifier(tf_keras).get_config(), where="x")
+    check_config({"layers": [{"class_name": "Dense", "module": "keras.layers", "registered_name": None}]}, where="x")
+    check_config(None, where="x")

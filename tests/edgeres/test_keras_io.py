@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tf_keras
+from tf_keras import layers
+
+from edgeres.errors import ModelError, OutputError
+from edgeres.keras_file import read_keras_file
+from edgeres.keras_io import load, save_model
+from tests.edgeres.keras_models import SHAPE, classifier, saved
+from tests.edgeres.test_keras_file import MODEL_CARD
+
+PIXELS = np.random.default_rng(0).uniform(0, 255, (2, *SHAPE)).astype(np.float32)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_model_computes_what_it_did_before_it_was_saved(number: int, suffix: str, tmp_path: Path) -> None:
+    import keras
+
+    model = classifier(tf_keras if number == 2 else keras)
+    path = saved(model, tmp_path / f"m{suffix}")
+    again = load(read_keras_file(path))
+    assert isinstance(again, tf_keras.Model if number == 2 else keras.Model)
+    np.testing.assert_allclose(np.asarray(again(PIXELS)), np.asarray(model(PIXELS)), rtol=1e-6)
+
+
+def test_a_model_is_saved_with_its_card_and_without_its_optimizer(tmp_path: Path) -> None:
+    model = classifier(tf_keras)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(PIXELS, np.array([0, 1]), verbose=0)
+    path = tmp_path / "m.keras"
+    save_model(model, path, card=MODEL_CARD)
+    file = read_keras_file(path)
+    assert file.card == MODEL_CARD
+    again = load(file)
+    np.testing.assert_allclose(again(PIXELS).numpy(), model(PIXELS).numpy(), rtol=1e-6)
+    assert again.optimizer is None
+    assert path.stat().st_size < saved(model, tmp_path / "whole.keras").stat().st_size
+    tf_keras.models.load_model(path)  # the card does not disturb Keras
+
+
+def test_saving_replaces_a_file_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    path.write_text("old")
+    save_model(classifier(tf_keras), path, card=MODEL_CARD)
+    assert read_keras_file(path).card == MODEL_CARD
+    before = path.read_bytes()
+    with pytest.raises(OutputError):
+        save_model(classifier(tf_keras), tmp_path / "m.keras" / "x.keras", card=MODEL_CARD)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def two_inputs() -> Any:
+    a, b = tf_keras.Input(SHAPE), tf_keras.Input(SHAPE)
+    return tf_keras.Model([a, b], layers.Dense(3)(layers.Flatten()(layers.Add()([a, b]))))
+
+
+def two_outputs() -> Any:
+    a = tf_keras.Input(SHAPE)
+    x = layers.Flatten()(a)
+    return tf_keras.Model(a, [layers.Dense(3)(x), layers.Dense(3)(x)])
+
+
+def of(*stack: Any, shape: tuple[int | None, ...] = SHAPE) -> Any:
+    return tf_keras.Sequential([tf_keras.Input(shape), *stack])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (two_inputs, "expected one input"),
+        (two_outputs, "expected one output"),
+        (lambda: of(layers.Conv2D(4, 3)), "expected one output"),
+        (lambda: of(layers.Flatten(), layers.Dense(1)), "with 2 classes or more"),
+        (lambda: of(layers.Flatten(), layers.Dense(3), shape=(8, 8, 4)), "expected one input"),
+        (lambda: of(layers.Dense(3), shape=(9,)), "expected one input"),
+        (lambda: classifier(tf_keras, shape=(None, None, 3)), "the input size is not fixed"),
+    ],
+)
+def test_what_is_no_image_classifier_is_refused(make: Any, message: str, tmp_path: Path) -> None:
+    file = read_keras_file(saved(make(), tmp_path / "m.keras"))
+    with pytest.raises(ModelError, match=message) as caught:
+        load(file)
+    assert str(file.path) in caught.value.message
+
+
+def test_weights_that_do_not_fit_are_an_error_that_names_the_file(tmp_path: Path) -> None:
+    from tests.edgeres.keras_models import edit_archive
+
+    path = saved(classifier(tf_keras), tmp_path / "m.keras")
+    other = saved(classifier(tf_keras, classes=7), tmp_path / "other.keras")
+    import zipfile
+
+    with zipfile.ZipFile(other) as archive:
+        edit_archive(path, "model.weights.h5", archive.read("model.weights.h5"))
+    with pytest.raises(ModelError, match=r"Keras cannot load .*m\.keras"):
+        load(read_keras_file(path))
+    edit_archive(path, "model.weights.h5", None)
+    with pytest.raises(ModelError, match="Keras cannot load"):
+        load(read_keras_file(path))
+
+
+def test_a_file_from_a_newer_keras_is_an_error_that_says_which(tmp_path: Path) -> None:
+    from tests.edgeres.keras_models import edit_config
+
+    path = saved(classifier(tf_keras), tmp_path / "m.keras")
+    shutil.copy(path, tmp_path / "n.keras")
+    edit_config(path, lambda config: config["config"]["layers"][1].update(class_name="Conv2DFromTheFuture"))
+    with pytest.raises(ModelError) as caught:
+        load(read_keras_file(path))
+    assert caught.value.details == (f"it was written by Keras {tf_keras.__version__}",)
