@@ -12,7 +12,7 @@ demo: $(STAMP)
 	$(BIN)/edgeres demo --out demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "slow or not slow"
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -66,6 +66,11 @@ class QuantizeStep(_Step):
         description="float16 weights; int8 weights with float activations; int8 throughout, in and out"
     )
     images: int = Field(256, ge=1, le=100_000, description="calibration images (int8 only)")
+    ranges: Literal["min-max", "moving-average"] = Field(
+        "min-max",
+        description="activation ranges (int8 only): of all calibration images, or averaged with the last ones weighing "
+        "most, which clips rare large values such as the logits of a sure answer",
+    )
 
     @property
     def material(self) -> Material | None:

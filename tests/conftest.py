@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from tests.golden import Golden
 from tests.trained import Bundles, Trained, bundle_maker, train_tiny
+
+CIFAR10 = Path(__file__).parents[2] / "shared" / "data" / "cifar10-jpeg.tar.xz"
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -58,3 +61,18 @@ def restored_logging() -> Iterator[None]:
     root.handlers[:] = before[0]
     root.setLevel(before[1])
     logging.captureWarnings(False)
+
+
+@pytest.fixture(scope="session")
+def cifar10(pytestconfig: pytest.Config) -> Path:
+    """The JPEG copy, unpacked once and kept in pytest's cache."""
+    if not CIFAR10.is_file():
+        pytest.skip("the CIFAR-10 JPEG copy is not at ../shared/data/cifar10-jpeg.tar.xz")
+    if pytestconfig.pluginmanager.hasplugin("cacheprovider"):
+        folder = pytestconfig.cache.mkdir("cifar10")
+    else:
+        pytest.skip("pytest's cache is switched off, there is nowhere to unpack CIFAR-10")
+    if not (folder / "complete").exists():
+        subprocess.run(["tar", "-xf", CIFAR10, "-C", folder], check=True)  # noqa: S607 - six times faster than tarfile
+        (folder / "complete").touch()
+    return folder

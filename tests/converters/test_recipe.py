@@ -8,7 +8,9 @@ import yaml
 
 from converters.recipe import ExportStep, Material, PruneStep, QuantizeStep, json_schema, load_recipe, names
 from edgeres.errors import ConfigError
-from tests.golden import FOLDER, Golden
+from tests.golden import Golden
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 EXPORT: dict[str, Any] = {"step": "export"}
 INT8: dict[str, Any] = {"step": "quantize", "mode": "int8"}
@@ -35,7 +37,7 @@ def test_the_shipped_recipes_are_those_that_are_promised() -> None:
 
 
 def test_the_schema_is_an_api(golden: Golden) -> None:
-    golden.check(FOLDER / "recipe.schema.json", json_schema())
+    golden.check(DOCS / "recipe.schema.json", json_schema())
 
 
 def test_a_step_says_which_images_it_reads() -> None:

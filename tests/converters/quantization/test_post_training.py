@@ -65,3 +65,12 @@ def test_equal_images_give_equal_bytes(bundles: Bundles) -> None:
     first = quantize(model, "int8", images=images)
     assert quantize(model, "int8", images=images) == first
     assert quantize(model, "int8", images=[image / 2 for image in images]) != first
+
+
+def test_a_rare_bright_image_keeps_its_range(bundles: Bundles) -> None:
+    model = bundles("float32").read("model.tflite")
+    dull = np.full((1, 32, 32, 3), 10, np.float32)
+    images = [np.full((1, 32, 32, 3), 255, np.float32), *[dull] * 60]
+    whole, averaged = (walk(quantize(model, "int8", images=images, ranges=r)) for r in ("min-max", "moving-average"))
+    assert whole.inputs[0].scales[0] * 255 == pytest.approx(255, rel=0.01)
+    assert averaged.inputs[0].scales[0] * 255 < 50

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tarfile
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from edgeres.data.cifar10 import LABELS
 from edgeres.errors import DataError
 from edgeres.preprocess import Preprocess
 from tests.edgeres.pictures import fill
-
-ARCHIVE = Path(__file__).parents[4] / "shared" / "data" / "cifar10-jpeg.tar.xz"
 
 
 @pytest.fixture
@@ -135,21 +132,6 @@ def test_other_images_are_refused(tmp_path: Path) -> None:
     check_refused(tmp_path / "cat", "no class sub-folders")
     with pytest.raises(DataError, match="names no folder"):
         open_dataset("cifar10")
-
-
-@pytest.fixture(scope="session")
-def cifar10(pytestconfig: pytest.Config) -> Path:
-    """The JPEG copy, unpacked once and kept in pytest's cache."""
-    if not ARCHIVE.is_file():
-        pytest.skip("the CIFAR-10 JPEG copy is not at ../shared/data/cifar10-jpeg.tar.xz")
-    if pytestconfig.pluginmanager.hasplugin("cacheprovider"):
-        folder = pytestconfig.cache.mkdir("cifar10")
-    else:
-        pytest.skip("pytest's cache is switched off, there is nowhere to unpack CIFAR-10")
-    if not (folder / "complete").exists():
-        subprocess.run(["tar", "-xf", ARCHIVE, "-C", folder], check=True)  # noqa: S607 - six times faster than tarfile
-        (folder / "complete").touch()
-    return folder
 
 
 @pytest.mark.cifar10
