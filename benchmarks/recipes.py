@@ -1,6 +1,6 @@
 """Every recipe on a trained network, measured on all test images:
 
-    python -m benchmarks.recipes MODEL.keras --data cifar10:PATH --name resnet8-cifar10
+    python -m benchmarks.recipes tests/assets/resnet8-cifar10/model.keras --data cifar10:PATH --name resnet8-cifar10
 
 Writes `benchmarks/results/NAME.json` (accuracy, latency, memory, operators) and prints it as Markdown.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from converters.job import Job, contract_for
@@ -42,7 +43,7 @@ def main() -> None:
         artifacts = [float_artifact(file, job.contract)]
         for name in names():
             convert(job, load_recipe(name), Path(folder) / name)
-            artifacts.append(open_artifact(Path(folder) / name))
+            artifacts.append(replace(open_artifact(Path(folder) / name), path=name))  # not a temporary one
         accuracy = evaluate(artifacts, job.dataset, baseline=0, progress=progress)
         latency = profile(artifacts, baseline=0, protocol=Protocol(rounds=options.rounds), progress=progress)
         merged(accuracy, latency).write(out)
