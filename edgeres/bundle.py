@@ -38,7 +38,8 @@ class Golden:
 
     `images`: uint8 (h, w, 3) each, as decoded, before resizing.
     `inputs`: float32 (n, height, width, channels), what the preprocessing contract makes of the images.
-    `outputs`: float32 (n, classes), dequantized, of `model.tflite` on the reference kernels.
+    `outputs`: float32 (n, classes), dequantized, of `model.tflite`: on the reference kernels where it
+        holds integers, whose arithmetic every machine repeats, else on the fast ones.
     `float_outputs`: float32 (n, classes), of the Keras model the bundle was made from.
     """
 
