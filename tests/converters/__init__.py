@@ -1,1 +1,1 @@
-
+"""Tests of the way from a Keras file to a bundle."""

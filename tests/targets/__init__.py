@@ -1,1 +1,1 @@
-
+"""Tests of the way from a flatbuffer to a measurement."""
