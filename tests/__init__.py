@@ -1,1 +1,1 @@
-"""Tests mirror the source, one file a module, and use real parts: a trained network, real child processes, a real browser."""
+"""Tests mirror the source, one file a module, and use real parts: trained networks, child processes, a browser."""
