@@ -38,6 +38,10 @@ INTERRUPTED = 130
 """The exit code after Ctrl-C."""
 
 
+_received: list[int] = []
+"""The signals that came so far."""
+
+
 class _Terminated(SystemExit):
     """A SIGTERM came."""
 
@@ -117,12 +121,20 @@ def cli(verbose: bool) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its documented code."""
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         code = run(arguments)
     except _Terminated as ended:
         _leave(ended.exit_code)
-    if code == INTERRUPTED:
-        _leave(code)
+    except Exception:
+        if not _received:
+            raise
+        code = 1  # TensorFlow makes an error of its own of what a signal raised while it called back into Python
+        if signal.SIGINT in _received:
+            click.echo("interrupted", err=True)
+    if code and _received:
+        _leave(128 + _received[0])
     sys.exit(code)
 
 
@@ -167,4 +179,11 @@ def _report(error: EdgeresError, verbose: bool) -> int:
 
 def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a signal handler
     """Let a SIGTERM unwind the stack, so that temporary files and child processes go away."""
+    _received.append(number)
     raise _Terminated(128 + number)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a signal handler
+    """The same for Ctrl-C."""
+    _received.append(number)
+    raise KeyboardInterrupt

@@ -211,3 +211,21 @@ def test_a_signal_unwinds_the_stack(number: signal.Signals, code: int) -> None:
     assert process.returncode == code
     assert out == "cleaned up\n"
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(("number", "code", "said"), [(signal.SIGTERM, 143, ""), (signal.SIGINT, 130, "interrupted")])
+def test_a_signal_that_a_library_turned_into_an_error_is_a_signal_still(number: int, code: int, said: str) -> None:
+    program = f"""
+import os
+from edgeres import console
+def run(arguments):
+    try:
+        os.kill(os.getpid(), {int(number)})
+        raise AssertionError
+    except BaseException as problem:
+        raise RuntimeError("wrapped") from problem
+console.run = run
+console.main([])
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr.strip()) == (code, "", said)
