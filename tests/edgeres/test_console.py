@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import click
 import pytest
@@ -18,15 +16,7 @@ HEAVY = ("numpy", "tensorflow", "tf_keras", "keras", "ai_edge_litert", "tflite_r
 """What no `--help` may import."""
 
 
-@pytest.fixture(autouse=True)
-def restored_logging() -> Iterator[None]:
-    """A command owns the logging of its process; pytest wants its own back."""
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    yield
-    root.handlers[:] = before[0]
-    root.setLevel(before[1])
-    logging.captureWarnings(False)
+pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
 def python(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
