@@ -133,8 +133,8 @@ def main(arguments: list[str] | None = None) -> None:
         code = 1  # TensorFlow makes an error of its own of what a signal raised while it called back into Python
         if signal.SIGINT in _received:
             click.echo("interrupted", err=True)
-    if code and _received:
-        _leave(128 + _received[0])
+    if code and (_received or code == INTERRUPTED):
+        _leave(128 + _received[0] if _received else INTERRUPTED)
     sys.exit(code)
 
 
