@@ -7,6 +7,7 @@ convolution before them and additions are not multiplications.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,9 @@ from tf_keras import layers
 _FLOAT_BYTES = 4
 # Layers that a flatbuffer computes inside the operator before them, or not at all: they need no tensor of their own.
 _FUSED = (layers.BatchNormalization, layers.ReLU, layers.Activation, layers.Dropout)
+
+# "stage1_block0" of "stage1_block0_shortcut_conv", "stem" of "stem_pool_pad", "pool".
+_BLOCK = re.compile(r"stage\d+(_(block\d+|transition))?|[^_]+")
 
 
 @dataclass(frozen=True)
@@ -32,11 +36,22 @@ class LayerCost:
 
 
 @dataclass(frozen=True)
+class BlockCost:
+    """The layers of a block together; `layers` of them, `output` that of the last."""
+
+    name: str
+    layers: int
+    output: tuple[int, ...]
+    parameters: int
+    macs: int
+
+
+@dataclass(frozen=True)
 class Cost:
     """A network: `parameters` trainable, `macs` for one image, `size_bytes` of its float32 weights.
 
     `arena_bytes`: peak of the float32 activations alive at once, layer by layer in graph order, batch norms and
-    activation functions computed in place.
+    activation functions computed in place. `blocks`: the layers summed by the block that their names begin with.
     """
 
     name: str
@@ -45,6 +60,7 @@ class Cost:
     macs: int
     size_bytes: int
     arena_bytes: int
+    blocks: tuple[BlockCost, ...]
     layers: tuple[LayerCost, ...]
 
 
@@ -61,7 +77,24 @@ def measure(model: keras.Model) -> Cost:
         macs=sum(layer.macs for layer in table),
         size_bytes=_FLOAT_BYTES * (model.count_params() - _folded_statistics(model)),
         arena_bytes=_FLOAT_BYTES * peak_activations(model),
+        blocks=_blocks(table),
         layers=table,
+    )
+
+
+def block_of(layer: str) -> str:
+    """The block that a layer of the zoo belongs to, by its name."""
+    found = _BLOCK.match(layer)
+    return found[0] if found else layer
+
+
+def _blocks(table: tuple[LayerCost, ...]) -> tuple[BlockCost, ...]:
+    members: dict[str, list[LayerCost]] = {}
+    for layer in table:
+        members.setdefault(block_of(layer.name), []).append(layer)
+    return tuple(
+        BlockCost(name, len(own), own[-1].output, sum(one.parameters for one in own), sum(one.macs for one in own))
+        for name, own in members.items()
     )
 
 
@@ -138,6 +171,16 @@ def _layer_cost(layer: Any) -> LayerCost:
 
 
 def _folded_statistics(model: keras.Model) -> int:
-    """Batch norm parameters that vanish when it is folded: up to 4 a channel, of which the bias stays."""
+    """Batch norm parameters that vanish when the network is converted: all but a bias, or a factor and a bias."""
     norms = [layer for layer in _leaves(model) if isinstance(layer, layers.BatchNormalization)]
-    return sum(layer.count_params() - layer.moving_mean.shape[0] for layer in norms)
+    return sum(layer.count_params() - _kept_vectors(layer) * layer.moving_mean.shape[0] for layer in norms)
+
+
+def _kept_vectors(norm: Any) -> int:
+    """What remains of a batch norm: the bias of the convolution it folds into, if that had none; else both."""
+    if not norm.inbound_nodes:  # inside a model that is no graph
+        return 2
+    source = tf.nest.flatten(norm.inbound_nodes[0].input_tensors)[0]._keras_history.layer  # as in `_sources`
+    if not isinstance(source, (layers.Conv2D, layers.Dense)) or len(source.outbound_nodes) != 1:
+        return 2
+    return 0 if source.use_bias else 1

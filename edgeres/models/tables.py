@@ -14,11 +14,13 @@ from edgeres.records import encode, write_json
 from edgeres.report.terminal import plain_table
 from edgeres.report.wording import size
 
-_MEASURE = "edgeres.models.cost:measure"  # by name: the zoo's table needs no TensorFlow
+# By name: the zoo's table needs no TensorFlow.
+_MEASURE = "edgeres.models.cost:measure"
+_BLOCK_OF = "edgeres.models.cost:block_of"
 
 
 def zoo() -> Table:
-    """All networks at their papers' size, the smallest first."""
+    """All networks at their papers' size, family by family."""
     heads = ("network", "input", "parameters", "MACs", "float32", "activations", "published top-1", "paper")
     rows = [
         (
@@ -42,23 +44,29 @@ def write_zoo(path: Path) -> None:
 
 
 def layers_of(name: str) -> Table:
-    """The layers of a network that cost anything, and their sums.
+    """The blocks of a network with their cost, under each the layers that cost anything, and the sums.
 
     Raises:
         ConfigError: unknown network.
     """
     cost = _cost(name)
+    block_of = resolve_muted(_BLOCK_OF)
+    rows = []
+    for block in cost.blocks:
+        rows.append(_row(block.name, "", block))
+        if block.layers > 1:
+            own = [layer for layer in cost.layers if block_of(layer.name) == block.name]
+            rows += [_row(f"  {one.name}", one.kind, one) for one in own if one.parameters or one.macs]
     heads = ("layer", "kind", "output", "parameters", "MACs")
-    rows = [
-        (layer.name, layer.kind, "x".join(map(str, layer.output)), f"{layer.parameters:,}", f"{layer.macs:,}")
-        for layer in cost.layers
-        if layer.parameters or layer.macs
-    ]
     return plain_table(heads, [*rows, ("total", "", "", f"{cost.parameters:,}", f"{cost.macs:,}")])
 
 
+def _row(name: str, kind: str, cost: Any) -> tuple[str, ...]:
+    return name, kind, "x".join(map(str, cost.output)), f"{cost.parameters:,}", f"{cost.macs:,}"
+
+
 def write_layers(path: Path, name: str) -> None:
-    """One network's cost, with every layer."""
+    """One network's cost, with every block and every layer."""
     write_json(path, encode(_cost(name)))
 
 

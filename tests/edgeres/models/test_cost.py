@@ -90,4 +90,15 @@ def test_a_model_inside_a_model_counts_layer_by_layer() -> None:
     found = measure(graph(lambda x: layers.Dense(3)(layers.GlobalAveragePooling2D()(inner(x)))))
     assert found.macs == 2 * 2 * 9 * 2 * 8 + 8 * 3
     assert found.parameters == (9 * 2 * 8 + 8 + 16) + (8 * 3 + 3)
-    assert found.size_bytes == 4 * (9 * 2 * 8 + 8 + 8 + 8 * 3 + 3)
+    assert found.size_bytes == 4 * (9 * 2 * 8 + 8 + 8 * 3 + 3)  # the batch norm goes into the bias there is
+
+
+def test_a_batch_norm_that_no_convolution_feeds_alone_keeps_a_factor_and_a_bias() -> None:
+    first = measure(graph(lambda x: layers.Conv2D(8, 3, use_bias=False)(layers.BatchNormalization()(x))))
+    assert first.size_bytes == 4 * (9 * 2 * 8 + 2 + 2)
+
+    def shared(x: Any) -> Any:
+        x = layers.Conv2D(8, 3, use_bias=False)(x)
+        return layers.Add()([x, layers.BatchNormalization()(x)])
+
+    assert measure(graph(shared)).size_bytes == 4 * (9 * 2 * 8 + 8 + 8)
