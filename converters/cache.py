@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 from filelock import FileLock
 
+from edgeres.cache import folder
 from edgeres.storage import sha256_bytes, sha256_file, typed_storage_errors, write_bytes, write_text
 
 _LOG = logging.getLogger(__name__)
-
-
-def folder() -> Path:
-    """Where the cache lives: `EDGERES_CACHE`, or the user's cache folder."""
-    return Path(os.environ.get("EDGERES_CACHE") or platformdirs.user_cache_dir("edgeres"))
 
 
 def key_of(inputs: Mapping[str, Any]) -> str:

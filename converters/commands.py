@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from edgeres.errors import ConfigError
-from edgeres.options import writable
+from edgeres.options import TRUST, writable
 
 
 @click.command(short_help="Convert a Keras file to a TFLite bundle by a recipe.")
 @click.argument("model_file", type=click.Path(path_type=Path))
 @click.option("--recipe", default="int8", show_default=True, metavar="NAME|F.yaml", help="What to do; see above.")
-@click.option("--data", required=True, metavar="SOURCE", help="digits, folder:PATH or cifar10:PATH.")
+@click.option("--data", required=True, metavar="SOURCE", help="digits, folder:PATH, … (docs/data.md).")
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="BUNDLE", help="The folder to write.")
 @click.option("--preprocess", metavar="P", help="raw, unit, symmetric, torch, caffe or a YAML contract.")
 @click.option("--set", "overrides", multiple=True, metavar="STEP.KEY=VALUE", help="Override a recipe's setting.")
@@ -32,6 +32,7 @@ from edgeres.options import writable
     metavar="F.html",
     help="Measure against float32, write a page.",
 )
+@TRUST
 def convert(
     model_file: Path,
     recipe: str,
@@ -42,8 +43,9 @@ def convert(
     seed: int,
     split_seed: int,
     report: Path | None,
+    trust: bool,
 ) -> None:
-    """Convert MODEL_FILE, a .keras or .h5 file, to a TFLite bundle.
+    """Convert MODEL_FILE, a .keras or .h5 file or a SavedModel, to a TFLite bundle.
 
     Recipes: float32, float16, dynamic-int8, int8 (int8 in and out), pruned-int8, or a YAML file.
     """
@@ -64,7 +66,7 @@ def convert(
     from edgeres.keras_file import read_keras_file
     from edgeres.progress import shown
 
-    file = read_keras_file(model_file)
+    file = read_keras_file(model_file, trust=trust)
     contract = contract_for(file, preprocess)
     with shown() as progress:
         job = Job(file, open_dataset(data, seed=split_seed), contract, seed, progress)

@@ -17,11 +17,15 @@ from edgeres.errors import ModelError
 from edgeres.keras_file import KerasFile, read_keras_file
 from edgeres.keras_io import load
 from edgeres.native_output import muted
+from edgeres.rebuild.proof import amplified_rounding
 from edgeres.storage import full_temporary_folder
 from targets.runtimes.cpu import CPU
 
 PARITY = 1e-4
 """Largest difference of an output between Keras and the flatbuffer, relative to the largest output (at least 1)."""
+
+_ILL_CONDITIONED = 1e-2
+"""What a network's own amplification of rounding excuses at most, relative to the largest output."""
 
 
 def export_float(file: KerasFile) -> bytes:
@@ -40,26 +44,19 @@ def export_float(file: KerasFile) -> bytes:
 
 def run(settings: ExportStep, job: Job, source: Path) -> bytes:  # noqa: ARG001  # every step is called alike
     """The pipeline's step: a Keras file to a float32 flatbuffer."""
-    return export_float(read_keras_file(source))
+    return export_float(read_keras_file(source, trust=job.file.trusted))
 
 
 def to_flatbuffer(model: Any, *, generation: int = 2) -> bytes:
-    """Export a model (tf_keras: generation 2, Keras 3: 3) as a SavedModel and convert that.
+    """Export what `edgeres.keras_io.load` gives for a generation as a SavedModel and convert that.
 
     Raises:
         OutputError: the folder for temporary files is full.
         ModelError: the converter refuses it; its reason is in the details.
     """
-    archive = importlib.import_module("keras.export" if generation == 3 else "tf_keras.export").ExportArchive()
-    archive.track(model)
-    archive.add_endpoint(
-        name="serve",
-        fn=lambda image: {"scores": model(image, training=False)},
-        input_signature=[tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="image")],
-    )
     with tempfile.TemporaryDirectory(prefix="edgeres-export-") as folder, muted():
         try:
-            archive.write_out(folder)
+            _write_saved_model(model, folder, generation)
             content: bytes = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
         except Exception as problem:  # the converter raises bare Exceptions
             if (full := full_temporary_folder(problem)) is not None:
@@ -71,6 +68,20 @@ def to_flatbuffer(model: Any, *, generation: int = 2) -> bytes:
                 fix="replace the layer by others; the recipes need TFLite's built-in operators",
             ) from problem
     return content
+
+
+def _write_saved_model(model: Any, folder: str, generation: int) -> None:
+    if generation == 0:
+        model.write(folder)
+        return
+    archive = importlib.import_module("keras.export" if generation == 3 else "tf_keras.export").ExportArchive()
+    archive.track(model)
+    archive.add_endpoint(
+        name="serve",
+        fn=lambda image: {"scores": model(image, training=False)},
+        input_signature=[tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="image")],
+    )
+    archive.write_out(folder)
 
 
 def float_outputs(file: KerasFile, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -92,6 +103,8 @@ def _prove_parity(model: Any, content: bytes, path: Path) -> None:
         found = session.infer(inputs)
     difference = float(np.abs(found - expected).max())
     limit = PARITY * max(1.0, float(np.abs(expected).max()))
+    if limit < difference <= 2 * amplified_rounding(model, inputs) <= _ILL_CONDITIONED * float(np.abs(expected).max()):
+        return  # the network itself amplifies rounding that much
     if not difference <= limit:  # also where it is NaN
         raise ModelError(
             f"{path}: the flatbuffer's outputs differ from Keras' by {difference:.2g}, more than {limit:.2g}",

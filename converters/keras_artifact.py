@@ -11,14 +11,16 @@ from edgeres.preprocess import Preprocess
 from targets.artifact import Artifact
 
 
-def open_keras_artifact(path: Path, preprocess_option: str | None) -> Artifact:
+def open_keras_artifact(path: Path, preprocess_option: str | None, *, trust: bool = False) -> Artifact:
     """Open a Keras file as its float32 flatbuffer; the option is for a file that carries no preprocessing.
+
+    `trust`: code in the file may run.
 
     Raises:
         ModelError: not a Keras file, refused before loading, or not convertible.
         ConfigError: a preprocessing option that does not fit the model.
     """
-    file = read_keras_file(path)
+    file = read_keras_file(path, trust=trust)
     if file.card is not None:
         return float_artifact(file, file.card.preprocess)
     return float_artifact(file, contract_for(file, preprocess_option) if preprocess_option else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from rich.table import Table
 
 from edgeres.bundle import MODEL, is_bundle, open_bundle
 from edgeres.errors import ModelError
-from edgeres.keras_file import SUFFIXES, read_keras_file
+from edgeres.keras_file import SUFFIXES, KerasFile, is_saved_model, read_keras_file
 from edgeres.native_output import resolve_muted
 from edgeres.records import encode
 from edgeres.registry import resolve
@@ -23,11 +24,17 @@ _FLATBUFFER = "targets.flatbuffer:describe"
 _FLATBUFFER_BYTES = "targets.artifact:read_flatbuffer"
 _COST = "edgeres.models.cost:measure"
 _LOAD = "edgeres.keras_io:load"
+_PRUNABLE = "edgeres.keras_io:prunable"
+
+_KINDS = "give a .keras, .h5 or .tflite file, a SavedModel, or a bundle"
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """A file: `kind` is keras, tflite or bundle; `facts` are for a person, `layers` a row an operator or layer."""
+    """A file: `kind` is keras, saved_model, tflite or bundle.
+
+    `facts` are for a person; `layers` has a row an operator or layer.
+    """
 
     path: str
     kind: str
@@ -36,40 +43,63 @@ class Inspection:
     layers: tuple[dict[str, Any], ...]
 
 
-def inspect(path: Path) -> Inspection:
-    """Describe a `.keras`, `.h5`, `.tflite`, bundle or run folder.
+def inspect(path: Path, *, trust: bool = False) -> Inspection:
+    """Describe a `.keras`, `.h5`, SavedModel, `.tflite`, bundle or run folder; `trust`: code in it may run.
 
     Raises:
         ModelError: nothing there, or no model.
         ArtifactError: a corrupt flatbuffer or bundle.
     """
     if not path.exists():
-        raise ModelError(f"{path} does not exist", fix="give a .keras, .h5 or .tflite file, or a bundle")
+        raise ModelError(f"{path} does not exist", fix=_KINDS)
     if is_bundle(path):
         return _bundle(path)
     if is_run(path):
         path = path / RUN_MODEL
-    if path.suffix in SUFFIXES:
-        return _keras(path)
+    if path.suffix in SUFFIXES or is_saved_model(path):
+        return _keras(read_keras_file(path, trust=trust))
     if path.is_dir():
-        raise ModelError(f"{path} is a folder, but no bundle", fix="give a .keras, .h5 or .tflite file, or a bundle")
+        raise ModelError(f"{path} is a folder, but no bundle", fix=_KINDS)
     return _flatbuffer(path, resolve(_FLATBUFFER_BYTES)(path))
 
 
-def _keras(path: Path) -> Inspection:
-    file = read_keras_file(path)
-    cost = resolve_muted(_COST)(resolve_muted(_LOAD)(file)) if file.generation == 2 else None
+def _keras(file: KerasFile) -> Inspection:
+    model = resolve_muted(_LOAD)(file)
+    found = resolve_muted(_PRUNABLE)(model, generation=file.generation)
+    countable = found.model if found.model is not None else (model if file.generation == 2 else None)
+    cost = resolve_muted(_COST)(countable) if countable is not None else None
+    layers = tuple(encode(layer) for layer in cost.layers) if cost else _uncounted_layers(model, file)
+    files = [file.path] if file.path.is_file() else file.path.rglob("*")
     facts = {
-        "keras": file.version,
-        "input": list(file.input_shape),
+        "format": file.format,
+        "written_by": file.version if file.generation == 0 else f"Keras {file.version}",
+        "input": list(model.input_shape[1:]),
+        "classes": model.output_shape[-1],
         "preprocess": encode(file.card.preprocess) if file.card else "not in the file: --preprocess is needed",
         "labels": list(file.card.labels) if file.card else None,
-        "parameters": cost.parameters if cost else None,
+        "prunable": "yes" if found.model is not None else f"no: {found.why}",
+        "parameters": cost.parameters if cost else _parameters(model),
         "macs": cost.macs if cost else None,
-        "size_bytes": path.stat().st_size,
+        "size_bytes": sum(each.stat().st_size for each in files if each.is_file()),
     }
-    layers = tuple(encode(layer) for layer in cost.layers) if cost else ()
-    return Inspection(str(path), "keras", file.sha256, facts, layers)
+    return Inspection(str(file.path), "keras" if file.generation else "saved_model", file.sha256, facts, layers)
+
+
+def _parameters(model: Any) -> int:
+    """Trainable values; all of a SavedModel, which does not say what was trained."""
+    weights = getattr(model, "trainable_weights", None) or model.weights
+    return sum(math.prod(weight.shape) for weight in weights)
+
+
+def _uncounted_layers(model: Any, file: KerasFile) -> tuple[dict[str, Any], ...]:
+    """A row a layer of what cannot be rebuilt, without its cost; a row an operator of a SavedModel."""
+    if file.generation == 0:
+        return tuple({"kind": kind, "nodes": nodes} for kind, nodes in file.config["operators"].items())
+    return tuple(
+        {"name": layer.name, "kind": type(layer).__name__, "parameters": int(layer.count_params())}
+        for layer in model.layers
+        if layer.built
+    )
 
 
 def _flatbuffer(path: Path, content: bytes) -> Inspection:

@@ -1,4 +1,6 @@
-"""Keras files, read but not built: configuration, version and card, without TensorFlow.
+"""Model files of Keras, read but not built: configuration, version and card, without TensorFlow.
+
+`.keras` and `.h5` of both generations, and SavedModel folders (whose graph takes TensorFlow to read).
 
 A file written by edgeres carries a `ModelCard` (its preprocessing, labels and network) beside the weights: a member
 `edgeres.json` in the `.keras` archive, which Keras ignores.
@@ -17,13 +19,18 @@ from typing import Any, Literal
 from edgeres.data.origin import Origin
 from edgeres.errors import ModelError, require
 from edgeres.keras_config import check_config
+from edgeres.native_output import resolve_muted
 from edgeres.preprocess import Preprocess
 from edgeres.records import decode
-from edgeres.storage import sha256_file
+from edgeres.storage import sha256_bytes, sha256_file
 from edgeres.training.run import NetworkConfig
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 CARD = "edgeres.json"
+SAVED_MODEL = "saved_model.pb"
+"""The file that makes a folder a SavedModel."""
+
+_READ_SAVED_MODEL = "edgeres.saved_model:read"  # by name: it takes TensorFlow
 
 # What a damaged archive, a damaged HDF5 file and a configuration of the wrong shape raise.
 _UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -45,17 +52,24 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class KerasFile:
-    """A Keras file whose configuration was read, and nothing of which was built.
+    """A file whose configuration was read, and nothing of which was built.
 
-    `generation`: 2 for tf_keras, 3 for Keras 3. `version`: of the Keras that wrote it.
+    `generation`: 2 for tf_keras, 3 for Keras 3, 0 for a SavedModel, whatever wrote it; its `config` is its signature.
+    `version`: of the Keras that wrote it, or of TensorFlow. `trusted`: code in it may run; nothing was checked.
     """
 
     path: Path
     sha256: str
     config: dict[str, Any]
-    generation: Literal[2, 3]
+    generation: Literal[0, 2, 3]
     version: str
     card: ModelCard | None
+    trusted: bool = False
+
+    @property
+    def format(self) -> str:
+        """What kind of file it is, for a person."""
+        return "SavedModel" if self.generation == 0 else f"Keras {self.generation}, {self.path.suffix}"
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -73,26 +87,43 @@ class KerasFile:
         return shape[1], shape[2], shape[3]
 
 
-def read_keras_file(path: Path) -> KerasFile:
-    """Read a file's configuration and card, and check that loading it would run no code.
+def is_saved_model(path: Path) -> bool:
+    """Whether a path is the folder of a SavedModel."""
+    return (path / SAVED_MODEL).is_file()
+
+
+def read_keras_file(path: Path, *, trust: bool = False) -> KerasFile:
+    """Read a file's configuration and card, and check that loading it would run no code; not where it is trusted.
 
     Raises:
         ModelError: absent, not a Keras file, weights only, or a Lambda, custom class or function in it.
     """
+    if is_saved_model(path):
+        config, version = resolve_muted(_READ_SAVED_MODEL)(path, trust=trust)
+        return KerasFile(path, sha256_folder(path), config, 0, version, None, trust)
     if path.suffix not in SUFFIXES:
-        raise ModelError(f"{path} is no Keras file", fix=f"give a file ending in {', '.join(SUFFIXES)}")
+        raise ModelError(
+            f"{path} is no Keras file", fix=f"give a file ending in {', '.join(SUFFIXES)}, or a SavedModel"
+        )
     if not path.is_file():
-        raise ModelError(f"{path} does not exist", fix="give the path of a .keras or .h5 file")
+        raise ModelError(f"{path} does not exist", fix="give the path of a .keras or .h5 file, or of a SavedModel")
     try:
         config, version, card = (_read_archive if path.suffix == ".keras" else _read_hdf5)(path)
     except _UNREADABLE as problem:
         raise ModelError(
             f"{path} is not a readable Keras file: {problem}", fix="save it again with model.save(path)"
         ) from problem
-    # How it was compiled is never loaded: a loss of the user's own, say, does no harm.
-    check_config({key: value for key, value in config.items() if key != "compile_config"}, where=str(path))
+    if not trust:
+        # How it was compiled is never loaded: a loss of the user's own, say, does no harm.
+        check_config({key: value for key, value in config.items() if key != "compile_config"}, where=str(path))
     generation: Literal[2, 3] = 3 if version.split(".")[0].isdecimal() and int(version.split(".")[0]) >= 3 else 2
-    return KerasFile(path, sha256_file(path), config, generation, version, card)
+    return KerasFile(path, sha256_file(path), config, generation, version, card, trust)
+
+
+def sha256_folder(path: Path) -> str:
+    """SHA-256 of the names and contents of all files below a folder."""
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return sha256_bytes("\n".join(f"{file.relative_to(path)} {sha256_file(file)}" for file in files).encode())
 
 
 def _read_archive(path: Path) -> tuple[dict[str, Any], str, ModelCard | None]:

@@ -1,57 +1,155 @@
-"""Keras models in and out of files: built only after `edgeres.keras_file` found the file harmless."""
+"""Models in and out of files: built only after `edgeres.keras_file` found the file harmless, or it is trusted."""
 
 from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import tf_keras
 
-from edgeres.errors import ModelError
-from edgeres.keras_file import CARD, KerasFile, ModelCard
+from edgeres import saved_model
+from edgeres.errors import EdgeresError, ModelError
+from edgeres.keras_config import foreign_classes
+from edgeres.keras_file import CARD, KerasFile, ModelCard, read_keras_file
+from edgeres.rebuild.model import needs_rebuilding, rebuild
+from edgeres.rebuild.proof import excess
+from edgeres.rebuild.refusal import NotRebuiltError
 from edgeres.records import dump
 from edgeres.storage import full_temporary_folder, typed_storage_errors
+from edgeres.weights_file import check_links
 
 _CLASSIFIER = "save the classifier alone, from its image to a score for each class"
 
 
+@dataclass(frozen=True)
+class Prunable:
+    """A model as a flat tf_keras graph of layers; `model` is None where it cannot be one, `why` says why."""
+
+    model: Any
+    why: str | None = None
+
+
 def load(file: KerasFile) -> Any:
-    """Build the model: a tf_keras model for generation 2, a Keras 3 model for generation 3.
+    """Build the model as it was saved: of tf_keras (generation 2), Keras 3 (3), or a `saved_model.Classifier` (0).
+
+    What is loaded is a copy that was checked itself: a file that changes meanwhile is refused.
 
     Raises:
         OutputError: the folder for temporary files is full.
-        ModelError: Keras refuses it, or it has not one image input and one output of scores.
+        ModelError: it changed since it was read, Keras refuses it, or it is not from one image to scores.
     """
     try:
-        loader = importlib.import_module("keras" if file.generation == 3 else "tf_keras").models
-        with _own_temporary_folder():
-            model = loader.load_model(file.path, compile=False)
+        with _checked_copy(file) as copy:
+            model = _build(copy, file)
+    except EdgeresError:
+        raise
     except Exception as problem:  # a hostile or newer file can make Keras raise anything
         if (full := full_temporary_folder(problem)) is not None:
             raise full from problem
+        reason = next((line for line in str(problem).splitlines() if line.strip()), type(problem).__name__)
+        writer = file.version if file.generation == 0 else f"Keras {file.version}"
         raise ModelError(
-            f"Keras cannot load {file.path}: {str(problem).splitlines()[0]}",
-            details=(f"it was written by Keras {file.version}",),
+            f"Keras cannot load {file.path}: {reason}",
+            details=(f"it was written by {writer}",),
             fix="save it again with model.save(path), from Keras' own layers",
         ) from problem
     _require_classifier(model, file.path)
     return model
 
 
+def load_prunable(file: KerasFile) -> Any:
+    """Build the model as a flat tf_keras graph, proved equal to what was saved: what tfmot can prune.
+
+    Raises:
+        OutputError: the folder for temporary files is full.
+        ModelError: see `load`; or a layer that has no counterpart in tf_keras, by name.
+    """
+    found = prunable(load(file), generation=file.generation)
+    if found.model is None:
+        raise ModelError(
+            f"{file.path}: cannot be pruned: {found.why}", fix="use a recipe without the step 'prune', such as int8"
+        )
+    return found.model
+
+
+def prunable(model: Any, *, generation: int) -> Prunable:
+    """What `load` gave, rebuilt: nested models flattened, Keras 3 and functions of TensorFlow as tf_keras layers.
+
+    Its outputs on random images are the original's: see `edgeres.rebuild.proof`.
+    """
+    if generation == 0:
+        return Prunable(None, "a SavedModel is a graph of operators, without layers")
+    if generation == 2 and not needs_rebuilding(model):
+        return Prunable(model)
+    try:
+        flat = rebuild(model)
+    except NotRebuiltError as problem:
+        return Prunable(None, str(problem))
+    except Exception as problem:  # noqa: BLE001 - tf_keras refuses settings by exceptions of every kind
+        return Prunable(None, f"tf_keras refuses a layer: {str(problem).strip().splitlines()[0]}")
+    if (difference := excess(model, flat)) is not None:
+        return Prunable(None, f"its tf_keras counterpart's outputs differ by {difference:.2g} of the largest")
+    return Prunable(flat)
+
+
+def _build(copy: KerasFile, file: KerasFile) -> Any:
+    if file.generation == 0:
+        return saved_model.Classifier(copy.path)
+    if file.generation == 3:
+        os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # the only one whose models TFLite takes
+    keras = importlib.import_module("keras" if file.generation == 3 else "tf_keras")
+    known = _application_layers(keras)
+    if file.trusted:  # tf_keras imports a class that a layer names only if it is registered
+        known |= {name: getattr(importlib.import_module(module), name) for module, name in foreign_classes(copy.config)}
+    with keras.utils.custom_object_scope(known):
+        return keras.models.load_model(copy.path, compile=False, safe_mode=not file.trusted)
+
+
+def _application_layers(keras: Any) -> dict[str, Any]:
+    """Layers that `keras.applications` define for themselves: an `.h5` does not say from where they come."""
+    applications = f"{keras.__name__}.src.applications"
+    convnext, inception = (
+        importlib.import_module(f"{applications}.{name}") for name in ("convnext", "inception_resnet_v2")
+    )
+    return {
+        "LayerScale": convnext.LayerScale,
+        "StochasticDepth": convnext.StochasticDepth,
+        "CustomScaleLayer": inception.CustomScaleLayer,
+    }
+
+
 @contextmanager
-def _own_temporary_folder() -> Iterator[None]:
-    """What Keras unpacks goes away also where it fails or is interrupted; Keras itself would leave it."""
+def _checked_copy(file: KerasFile) -> Iterator[KerasFile]:
+    """A private copy of a file, read and checked again, for as long as the block lasts.
+
+    What Keras unpacks goes into the same folder, and away with it: where Keras fails, it would leave it.
+
+    Raises:
+        ModelError: it is not what was read before.
+    """
     before = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix="edgeres-load-") as folder:
+        place = Path(folder) / f"model{file.path.suffix if file.generation else ''}"
+        if file.path.is_dir():
+            shutil.copytree(file.path, place)
+        else:
+            shutil.copyfile(file.path, place)
+        copy = read_keras_file(place, trust=file.trusted)
+        if copy.sha256 != file.sha256:
+            raise ModelError(f"{file.path} changed while it was being read", fix="try again once nothing writes to it")
+        if file.generation:
+            check_links(place, where=file.path)
         tempfile.tempdir = folder
         try:
-            yield
+            yield replace(copy, path=place)
         finally:
             tempfile.tempdir = before
 

@@ -25,3 +25,7 @@ JSON = click.option(
     metavar="F",
     help="Also write everything that is shown as JSON.",
 )
+
+TRUST = click.option(
+    "--trust", is_flag=True, help="Let code in a Keras file or SavedModel run: Lambda layers, custom classes."
+)

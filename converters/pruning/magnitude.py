@@ -18,7 +18,7 @@ from converters.job import Job, require_classes
 from converters.recipe import PruneStep
 from edgeres.errors import ModelError
 from edgeres.keras_file import ModelCard, read_keras_file
-from edgeres.keras_io import load, save_model
+from edgeres.keras_io import load_prunable, save_model
 from edgeres.native_output import muted
 from edgeres.training.feed import Fetch, augmentation, training_feed, typed_failures
 
@@ -34,7 +34,7 @@ def prune(model: Any, settings: PruneStep, job: Job) -> Any:
     split = job.dataset.split("train")
     steps = math.ceil(len(split) / settings.batch)
     try:
-        masked = tfmot.sparsity.keras.prune_low_magnitude(model, pruning_schedule=_schedule(settings, steps))
+        masked = _masked(model, _schedule(settings, steps))
     except ValueError as problem:
         raise ModelError(
             f"tfmot cannot prune this model: {str(problem).splitlines()[0]}", fix="use the recipe int8, without pruning"
@@ -69,15 +69,10 @@ def run(settings: PruneStep, job: Job, source: Path) -> bytes:
     """The pipeline's step: a Keras file to a pruned `.keras` file that carries the same card.
 
     Raises:
-        ModelError: a Keras 3 file, or see `prune`.
+        ModelError: a model that cannot be rebuilt in tf_keras, or see `prune`.
     """
-    file = read_keras_file(source)
-    if file.generation != 2:
-        raise ModelError(
-            f"{job.file.path}: pruning works on models saved by tf_keras (Keras 2), found Keras {file.version}",
-            fix="use a recipe without the step 'prune', or save the model from tf_keras",
-        )
-    model = load(file)
+    file = read_keras_file(source, trust=job.file.trusted)
+    model = load_prunable(file)
     require_classes(model.output_shape[-1], job)
     with muted():
         pruned = prune(model, settings, job)
@@ -96,6 +91,20 @@ def sparsity(model: Any) -> dict[str, float]:
         if kernel is not None:
             found[layer.name] = float(np.mean(kernel.numpy() == 0))
     return found
+
+
+def _masked(model: Any, schedule: Any) -> Any:
+    """The model with every layer wrapped that has a kernel.
+
+    tfmot's own function wraps all layers, hence refuses a model for a Rescaling in it, where there is nothing to prune.
+    """
+
+    def wrap(layer: Any) -> Any:
+        if all(len(weight.shape) < 2 for weight in layer.trainable_weights):
+            return layer
+        return tfmot.sparsity.keras.prune_low_magnitude(layer, pruning_schedule=schedule)
+
+    return keras.models.clone_model(model, clone_function=wrap)
 
 
 def _schedule(settings: PruneStep, steps: int) -> Any:

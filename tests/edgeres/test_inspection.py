@@ -7,6 +7,7 @@ from rich.console import Console
 
 from edgeres.errors import ModelError
 from edgeres.inspection import Inspection, inspect, tables
+from tests.edgeres.keras_models import classifier, saved
 
 
 def test_what_is_absent_or_an_unfinished_run_is_an_error_that_names_it(tmp_path: Path) -> None:
@@ -17,6 +18,44 @@ def test_what_is_absent_or_an_unfinished_run_is_an_error_that_names_it(tmp_path:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelError, match=r"model\.keras"):
         inspect(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("number", [2, 3])
+def test_keras_files_of_both_generations_are_described_alike(number: int, suffix: str, tmp_path: Path) -> None:
+    import keras
+    import tf_keras
+
+    k = tf_keras if number == 2 else keras
+    found = inspect(saved(classifier(k), tmp_path / f"m{suffix}"))
+    assert found.kind == "keras"
+    assert found.facts["format"] == f"Keras {number}, {suffix}"
+    assert found.facts["written_by"] == f"Keras {k.__version__}"
+    assert (found.facts["input"], found.facts["classes"], found.facts["prunable"]) == ([8, 8, 3], 3, "yes")
+    assert (found.facts["parameters"], found.facts["macs"]) == (127, 3 * 3 * 3 * 4 * 36 + 12)
+    kinds = [layer["kind"] for layer in found.layers]
+    assert kinds == ["InputLayer", "Conv2D", "GlobalAveragePooling2D", "Dense"]
+
+
+def test_what_cannot_be_pruned_says_why_and_shows_its_layers(tmp_path: Path) -> None:
+    import keras
+
+    body = keras.layers.AutoContrast(name="odd")
+    found = inspect(saved(classifier(keras, body=body), tmp_path / "m.keras"))
+    assert found.facts["prunable"] == "no: layer 'odd': AutoContrast has no counterpart in tf_keras that edgeres knows"
+    assert found.facts["parameters"] == 127
+    assert {"name": "odd", "kind": "AutoContrast", "parameters": 0} in found.layers
+
+
+def test_a_saved_model_is_described_by_its_operators(tmp_path: Path) -> None:
+    import tf_keras
+
+    classifier(tf_keras).export(tmp_path / "m")
+    found = inspect(tmp_path / "m")
+    assert (found.kind, found.facts["format"], found.facts["input"]) == ("saved_model", "SavedModel", [8, 8, 3])
+    assert (found.facts["parameters"], found.facts["classes"]) == (127, 3)
+    assert "SavedModel" in found.facts["prunable"]
+    assert {"kind": "Conv2D", "nodes": 1} in found.layers
 
 
 def test_facts_and_layers_become_two_tables() -> None:

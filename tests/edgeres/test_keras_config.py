@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 import pytest
 import tf_keras
 
@@ -84,7 +85,21 @@ def convolution(config: dict[str, Any]) -> dict[str, Any]:
         ({"registered_name": "evil>Conv2D"}, "evil>Conv2D is a custom class"),
         ({"module": "builtins", "class_name": "function", "config": "print"}, "it names the function 'print'"),
         ({"class_name": "TFSMLayer"}, "TFSMLayer runs code"),
-        ({"class_name": "TFOpLambda"}, "TFOpLambda runs code"),
+        ({"class_name": "__typespec__"}, "__typespec__ runs code"),
+        ({"class_name": "StringLookup"}, "StringLookup reads files"),
+        ({"class_name": "Absent", "registered_name": "Lambda"}, "Lambda runs code"),
+        ({"class_name": "Absent", "registered_name": "Conv2D"}, "Conv2D is a custom class"),
+        ({"class_name": "Outer.Lambda"}, "'Outer.Lambda' is not the name of a class"),
+        ({"class_name": ["Conv2D"]}, "is not the name of a class"),
+        ({"module": "keras.utils", "class_name": "get_file"}, "get_file of 'keras.utils' is not a part of a network"),
+        ({"module": "keras.src.saving.saving_lib", "class_name": "load_model"}, "load_model of 'keras.src.saving"),
+        ({"module": "keras", "class_name": "Variable"}, "Variable of 'keras' is not a part"),
+        (
+            {"module": "x", "class_name": "CustomScaleLayer", "registered_name": "Custom>CustomScaleLayer"},
+            "is a custom class",
+        ),
+        ({"module": "os", "class_name": "TFOpLambda"}, "TFOpLambda comes from the module 'os'"),
+        ({"class_name": "TFOpLambda"}, "TFOpLambda calls the TensorFlow function 'None'"),
     ],
 )
 def test_code_from_elsewhere_is_refused(number: int, change: dict[str, str], message: str, tmp_path: Path) -> None:
@@ -101,6 +116,50 @@ def test_a_function_as_an_activation_is_refused(tmp_path: Path) -> None:
     edit_config(path, lambda config: convolution(config)["config"].update(activation=function))
     with pytest.raises(ModelError, match="function comes from the module 'subprocess'"):
         read_keras_file(path)
+
+
+@pytest.mark.parametrize("module", ["keras.utils", "keras.src.utils.file_utils", "keras.config", "builtins", None])
+def test_only_activations_are_functions_of_keras_that_pass(module: str | None) -> None:
+    function = {"module": module, "class_name": "function", "config": "get_file", "registered_name": "function"}
+    with pytest.raises(ModelError, match="it names the function 'get_file'"):
+        check_config({"layers": [{"class_name": "Dense", "config": {"activation": function}}]}, where="x")
+    check_config({**function, "module": "keras.activations", "config": "relu"}, where="x")
+
+
+@pytest.mark.parametrize(
+    ("function", "passes"),
+    [("math.multiply", True), ("__operators__.add", True), ("nn.relu6", True), ("clip_by_value", True)]
+    + [(name, False) for name in ("io.write_file", "io.read_file", "py_function", "nn.write_file", "saved_model.load")],
+)
+def test_functions_of_tensorflow_pass_where_they_are_arithmetic(function: str, passes: bool) -> None:
+    config = {"class_name": "TFOpLambda", "config": {"name": "odd", "function": function}}
+    if passes:
+        check_config(config, where="x")
+        return
+    with pytest.raises(ModelError, match=f"layer 'odd': TFOpLambda calls the TensorFlow function '{function}'"):
+        check_config(config, where="x")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_function_of_tensorflow_in_a_graph_is_opened(suffix: str, tmp_path: Path) -> None:
+    model = classifier(tf_keras, body=lambda x: tf_keras.activations.relu(x / 127.5 - 1.0, max_value=6.0))
+    load(read_keras_file(saved(model, tmp_path / f"m{suffix}")))
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("number", [2, 3])
+def test_what_is_trusted_runs(number: int, suffix: str, tmp_path: Path) -> None:
+    keras, marker = generation(number), tmp_path / "marker"
+    path = saved(classifier(keras, body=lambda_that_writes(keras, marker)), tmp_path / f"m{suffix}")
+    marker.unlink(missing_ok=True)
+    load(read_keras_file(path, trust=True))(np.zeros((1, 8, 8, 3), np.float32))
+    assert marker.exists()
+    assert run(["inspect", str(path), "--trust"]) == 0
+
+
+def test_a_custom_class_that_is_trusted_is_built(tmp_path: Path) -> None:
+    path = saved(classifier(tf_keras, body=Doubled(name="mine")), tmp_path / "m.keras")
+    assert type(load(read_keras_file(path, trust=True)).get_layer("mine")).__name__ == "Doubled"
 
 
 def test_code_in_an_hdf5_file_is_refused(tmp_path: Path) -> None:

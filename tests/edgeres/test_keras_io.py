@@ -107,6 +107,46 @@ def test_weights_that_do_not_fit_are_an_error_that_names_the_file(tmp_path: Path
         load(read_keras_file(path))
 
 
+def test_a_file_that_changes_after_it_was_checked_is_not_loaded(tmp_path: Path) -> None:
+    path = saved(classifier(tf_keras), tmp_path / "m.h5")
+    file = read_keras_file(path)
+    saved(classifier(tf_keras, classes=4), path)
+    with pytest.raises(ModelError, match="changed while it was being read"):
+        load(file)
+    saved(classifier(tf_keras, body=layers.Lambda(lambda x: x)), path)
+    with pytest.raises(ModelError, match="Lambda runs code"):
+        load(file)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_weights_in_another_file_are_refused(suffix: str, tmp_path: Path) -> None:
+    import zipfile
+
+    import h5py
+
+    from tests.edgeres.keras_models import edit_archive
+
+    path = saved(classifier(tf_keras), tmp_path / f"m{suffix}")
+    weights = path
+    if suffix == ".keras":
+        with zipfile.ZipFile(path) as archive:
+            weights = Path(archive.extract("model.weights.h5", tmp_path))
+    (tmp_path / "secret").write_bytes(b"\0" * 400)
+    with h5py.File(weights, "a") as store:
+        store["link"] = h5py.ExternalLink(str(tmp_path / "secret"), "/x")
+    if suffix == ".keras":
+        edit_archive(path, "model.weights.h5", weights.read_bytes())
+    with pytest.raises(ModelError, match="refused before loading: 'link' is in another file"):
+        load(read_keras_file(path))
+    with h5py.File(weights, "a") as store:
+        del store["link"]
+        store.create_dataset("data", (100,), "f4", external=[(str(tmp_path / "secret"), 0, 400)])
+    if suffix == ".keras":
+        edit_archive(path, "model.weights.h5", weights.read_bytes())
+    with pytest.raises(ModelError, match="the data of 'data' are in another file"):
+        load(read_keras_file(path))
+
+
 def test_a_file_from_a_newer_keras_is_an_error_that_says_which(tmp_path: Path) -> None:
     from tests.edgeres.keras_models import edit_config
 

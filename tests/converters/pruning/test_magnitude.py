@@ -11,6 +11,7 @@ from converters.job import Job, contract_for
 from converters.pipeline import _advance
 from converters.pruning.magnitude import _schedule, run, sparsity
 from converters.recipe import PruneStep, load_recipe
+from edgeres.console import run as command
 from edgeres.errors import DataError, ModelError
 from edgeres.keras_file import KerasFile, read_keras_file
 from edgeres.keras_io import load
@@ -61,14 +62,33 @@ def test_fine_tuning_changed_what_was_left_and_it_still_works(pruned: KerasFile,
     assert np.mean(after(inputs).numpy().argmax(axis=1) == split.classes) > 0.5
 
 
-def test_a_keras_3_model_is_refused(trained: Trained, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_keras_3_model_with_a_model_inside_is_pruned(trained: Trained, tmp_path: Path) -> None:
     import keras
 
-    path = saved(classifier(keras, classes=10), tmp_path / "three.keras")
+    base = classifier(keras).layers[1]
+    stack = [keras.Input((8, 8, 3)), keras.layers.RandomFlip(), keras.layers.Rescaling(1 / 255)]
+    stack += [keras.Sequential([keras.Input((8, 8, 3)), base, keras.layers.BatchNormalization()], name="base")]
+    stack += [keras.layers.Activation("hard_silu"), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(10)]
+    path = saved(keras.Sequential(stack), tmp_path / "three.keras")
+    options = ["--data", "digits", "--preprocess", "raw", "--out", str(tmp_path / "b")]
+    settings = [word for setting in PRUNING for word in ("--set", setting)]
+    assert command(["convert", str(path), "--recipe", "pruned-int8", *options, *settings]) == 0
+    file = read_keras_file(path)
+    job = Job(file, trained.job.dataset, contract_for(file, "raw"))
+    pruned, _ = _advance(job, STEP, path, file.sha256)
+    found = sparsity(load(read_keras_file(pruned)))
+    assert len(found) == 2
+    assert all(share == pytest.approx(0.6, abs=0.02) for share in found.values())
+
+
+def test_what_cannot_be_rebuilt_is_not_pruned_and_says_why(trained: Trained, tmp_path: Path) -> None:
+    import keras
+
+    path = saved(classifier(keras, body=keras.layers.AutoContrast(name="odd"), classes=10), tmp_path / "three.keras")
     job = Job(read_keras_file(path), trained.job.dataset, contract_for(read_keras_file(path), "raw"))
-    with pytest.raises(ModelError, match="saved by tf_keras") as caught:
+    with pytest.raises(ModelError, match="cannot be pruned: layer 'odd': AutoContrast has no counterpart") as caught:
         run(STEP, job, path)
-    assert keras.__version__ in caught.value.message
     assert "without the step 'prune'" in str(caught.value.fix)
 
 
@@ -76,11 +96,8 @@ def test_a_layer_that_cannot_be_wrapped_is_an_error(trained: Trained, tmp_path: 
     model = tf_keras.Sequential(
         [
             tf_keras.Input((8, 8, 3)),
-            tf_keras.layers.Reshape((8, 24)),
-            tf_keras.layers.GRU(4, reset_after=True, implementation=1),
-            tf_keras.layers.LayerNormalization(),
-            tf_keras.layers.Rescaling(0.5),
-            tf_keras.layers.UnitNormalization(),
+            tf_keras.layers.PReLU(),
+            tf_keras.layers.Flatten(),
             tf_keras.layers.Dense(10),
         ]
     )
