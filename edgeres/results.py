@@ -31,9 +31,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class DataRecord:
-    """The images a result was measured on: the first `images` of a split, dealt by `seed`.
+    """The images a result was measured on: the first `images` of a split, dealt by `seed`, that can be decoded.
 
-    `sha256` is over their contents and classes in order; `truth` holds the class index of each, `labels` the names.
+    `left_out` names those that cannot and were met on the way. `sha256` is over their contents and classes in order;
+    `truth` holds the class index of each, `labels` the names.
     """
 
     source: str
@@ -43,6 +44,7 @@ class DataRecord:
     seed: int = 0
     labels: tuple[str, ...] | None = None
     truth: tuple[int, ...] | None = None
+    left_out: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

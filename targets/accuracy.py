@@ -154,6 +154,7 @@ def measure(
         seed=dataset.seed,
         labels=dataset.labels,
         truth=tuple(truth.tolist()),
+        left_out=tuple(each.name for each in split.left_out) or None,
     )
     return accuracies, record
 

@@ -20,11 +20,13 @@ from targets.classifier import check_classifier
 from targets.flatbuffer import walk
 
 KERAS_OPENER = "converters.keras_artifact:open_keras_artifact"
-"""`(path, preprocess_option) -> Artifact` for Keras files, in the layer above: a device has neither."""
+"""`(path, preprocess_option, *, trust) -> Artifact` for Keras files, in the layer above: a device has neither."""
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
+SAVED_MODEL = "saved_model.pb"
+"""The file that makes a folder a SavedModel."""
 
-_KINDS = "give a bundle, a .tflite, or a .keras or .h5 file"
+_KINDS = "give a bundle, a .tflite, a .keras or .h5 file, or a SavedModel"
 
 MAX_BYTES = 2 << 30
 """A flatbuffer cannot be larger: its offsets are 32-bit, and signed in most readers."""
@@ -67,8 +69,10 @@ class Artifact:
         return self.preprocess
 
 
-def open_artifact(path: Path | str, preprocess_option: str | None = None) -> Artifact:
+def open_artifact(path: Path | str, preprocess_option: str | None = None, *, trust: bool = False) -> Artifact:
     """Open what a path holds; `preprocess_option` is used where the file carries no preprocessing of its own.
+
+    `trust`: code in a Keras file may run.
 
     Raises:
         ModelError: nothing there, or nothing that can be measured.
@@ -81,17 +85,19 @@ def open_artifact(path: Path | str, preprocess_option: str | None = None) -> Art
         raise ModelError(f"{given} does not exist", fix="check the path; expected a bundle, a .tflite or a Keras file")
     if is_bundle(place):
         return _open_bundle(place, given)
-    if place.suffix.lower() in KERAS_SUFFIXES:
-        return _open_keras(place, preprocess_option)
+    if place.suffix.lower() in KERAS_SUFFIXES or (place / SAVED_MODEL).is_file():
+        return _open_keras(place, preprocess_option, trust=trust)
     if place.is_dir():
         fix = f"name its model: {place / 'model.keras'}" if is_run(place) else "give the folder with manifest.json"
         raise ModelError(f"{given} is a folder, but no bundle", fix=fix)
     return _open_tflite(place, given, preprocess_option)
 
 
-def open_artifacts(paths: Sequence[Path | str], preprocess_option: str | None = None) -> tuple[Artifact, ...]:
+def open_artifacts(
+    paths: Sequence[Path | str], preprocess_option: str | None = None, *, trust: bool = False
+) -> tuple[Artifact, ...]:
     """Open several, each with a name that no other has; see `unique_names`."""
-    return unique_names([open_artifact(path, preprocess_option) for path in paths])
+    return unique_names([open_artifact(path, preprocess_option, trust=trust) for path in paths])
 
 
 def unique_names(artifacts: Sequence[Artifact]) -> tuple[Artifact, ...]:
@@ -125,7 +131,7 @@ def choose_baseline(artifacts: Sequence[Artifact]) -> int | None:
 
 
 def open_compared(
-    paths: Sequence[str], *, baseline: str | None, preprocess_option: str | None = None
+    paths: Sequence[str], *, baseline: str | None, preprocess_option: str | None = None, trust: bool = False
 ) -> tuple[tuple[Artifact, ...], int | None]:
     """Open what a command line names, and find the baseline among it; one that is not named comes first.
 
@@ -133,12 +139,12 @@ def open_compared(
         EdgeresError: see `open_artifact`.
     """
     if baseline is None:
-        artifacts = open_artifacts(paths, preprocess_option)
+        artifacts = open_artifacts(paths, preprocess_option, trust=trust)
         return artifacts, choose_baseline(artifacts)
     places = [place for place, path in enumerate(paths) if os.path.realpath(path) == os.path.realpath(baseline)]
     if places:
-        return open_artifacts(paths, preprocess_option), places[0]
-    return open_artifacts([baseline, *paths], preprocess_option), 0
+        return open_artifacts(paths, preprocess_option, trust=trust), places[0]
+    return open_artifacts([baseline, *paths], preprocess_option, trust=trust), 0
 
 
 def _open_bundle(place: Path, given: str) -> Artifact:
@@ -155,10 +161,10 @@ def _open_bundle(place: Path, given: str) -> Artifact:
     )
 
 
-def _open_keras(place: Path, preprocess_option: str | None) -> Artifact:
+def _open_keras(place: Path, preprocess_option: str | None, *, trust: bool) -> Artifact:
     require_installed("tensorflow", extra="convert", purpose=f"opening the Keras file {place}")
-    opener: Callable[[Path, str | None], Artifact] = resolve(KERAS_OPENER)
-    return opener(place, preprocess_option)
+    opener: Callable[..., Artifact] = resolve(KERAS_OPENER)
+    return opener(place, preprocess_option, trust=trust)
 
 
 def _open_tflite(place: Path, given: str, preprocess_option: str | None) -> Artifact:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgeres.options import JSON
+from edgeres.options import JSON, TRUST
 
 ARTIFACTS = click.argument("artifacts", nargs=-1, required=True, metavar="ARTIFACT…")
 BASELINE = click.option(
@@ -21,7 +21,7 @@ PREPROCESS = click.option(
 
 @click.command(short_help="Measure the accuracy of bundles, .tflite and Keras files.")
 @ARTIFACTS
-@click.option("--data", "source", required=True, metavar="SOURCE", help="digits, folder:PATH or cifar10:PATH.")
+@click.option("--data", "source", required=True, metavar="SOURCE", help="digits, folder:PATH, … (docs/data.md).")
 @click.option("--split", default="test", show_default=True, help="train, validation, test or calibration.")
 @BASELINE
 @click.option("--target", default="cpu", show_default=True, metavar="T", help="Where to run; see 'edgeres targets'.")
@@ -37,6 +37,7 @@ PREPROCESS = click.option(
     type=click.IntRange(0),
     help="Of the data's splits; that of the training.",
 )
+@TRUST
 @JSON
 def evaluate(
     artifacts: tuple[str, ...],
@@ -48,6 +49,7 @@ def evaluate(
     images: int | None,
     margin: float,
     split_seed: int,
+    trust: bool,
     json_file: Path | None,
 ) -> None:
     """Measure the accuracy of bundles, .tflite and Keras files on the same images.
@@ -64,7 +66,7 @@ def evaluate(
 
     available_target(target)
     dataset = open_dataset(source, seed=split_seed)
-    opened, reference = open_compared(artifacts, baseline=baseline, preprocess_option=preprocess)
+    opened, reference = open_compared(artifacts, baseline=baseline, preprocess_option=preprocess, trust=trust)
     plan = Evaluation(target=target, split=split, images=images, margin_points=margin)
     with shown() as progress:
         result = measure(opened, dataset, baseline=reference, plan=plan, progress=progress)
@@ -89,6 +91,7 @@ def evaluate(
     "--rounds", type=click.IntRange(min=30), default=30, show_default=True, metavar="N", help="Interleaved rounds."
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the order within rounds.")
+@TRUST
 @JSON
 def profile(
     artifacts: tuple[str, ...],
@@ -97,6 +100,7 @@ def profile(
     threads: int,
     rounds: int,
     seed: int,
+    trust: bool,
     json_file: Path | None,
 ) -> None:
     """Measure latency, memory, operators and size of bundles, .tflite and Keras files.
@@ -112,7 +116,7 @@ def profile(
 
     for name in targets:
         available_target(name)
-    opened, reference = open_compared(artifacts, baseline=baseline)
+    opened, reference = open_compared(artifacts, baseline=baseline, trust=trust)
     protocol = Protocol(rounds=rounds, threads=threads, seed=seed)
     with shown() as progress:
         result = measure(opened, baseline=reference, targets=targets, protocol=protocol, progress=progress)

@@ -49,7 +49,7 @@ def evaluate(
     """
     plan, environment = plan or Evaluation(), describe()
     target = available_target(plan.target)
-    split = dataset.split(plan.split).head(plan.images)
+    split = dataset.split(plan.split, images=plan.images)
     contracts = [artifact.require_preprocess() for artifact in artifacts]
     for artifact in artifacts:
         require_same_splits(artifact.origin, dataset, where=artifact.path)

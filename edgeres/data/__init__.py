@@ -6,7 +6,8 @@ test and calibration splits, and the preprocessing contract (`edgeres.preprocess
 
 from __future__ import annotations
 
-from edgeres.data.dataset import SPLITS, Dataset, Images, Split, SplitName
+from edgeres.data.dataset import SPLITS, Dataset, Split, SplitName
+from edgeres.data.images import Images
 from edgeres.data.origin import Origin, require_same_splits
 from edgeres.errors import DataError
 from edgeres.registry import lookup
@@ -15,6 +16,8 @@ DATASETS = {
     "digits": "edgeres.data.digits:open_source",
     "folder": "edgeres.data.folder:open_source",
     "cifar10": "edgeres.data.cifar10:open_source",
+    "tfds": "edgeres.data.tfds:open_source",
+    "tfrecord": "edgeres.data.tfrecord:open_source",
 }
 
 __all__ = [
@@ -31,7 +34,7 @@ __all__ = [
 
 
 def open_dataset(source: str, *, seed: int = 0) -> Dataset:
-    """Open `digits`, `folder:PATH` or `cifar10:PATH`; equal seeds give equal splits on every machine.
+    """Open `digits`, `folder:PATH`, `cifar10:PATH`, `tfds:NAME` or `tfrecord:GLOB`; equal seeds give equal splits.
 
     Raises:
         DataError: unknown source, nothing there, a single class, files that are no images.

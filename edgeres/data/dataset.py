@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeres.data.images import Images, content_digest
+from edgeres.data.verdicts import ACCEPTED_PERCENT, Corrupt, Examined, examine, too_many
 from edgeres.errors import DataError, suggestion
 from edgeres.preprocess import Content, Pixels, Preprocess, open_image
 
 SplitName = Literal["train", "validation", "test", "calibration"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test", "calibration")
 
+LISTED = 20
+"""So many corrupt images are named in a warning; `edgeres data` names all."""
 
-class Images(Protocol):
-    """Random access to the images of a source; nothing is decoded, nothing is held."""
-
-    def __len__(self) -> int: ...
-
-    def read(self, index: int) -> Content:
-        """The encoded bytes of an image file, or uint8 RGB pixels (h, w, 3) where the source holds them decoded."""
-
-    def name(self, index: int) -> str:
-        """Where the image is, as a person would look it up: a path relative to the source, or `digits[17]`."""
-
-
-def content_digest(content: Content) -> bytes:
-    """SHA-256 of an image's content, 32 bytes."""
-    body = content if isinstance(content, bytes) else f"{content.shape}".encode() + content.tobytes()
-    return hashlib.sha256(body).digest()
+_log = logging.getLogger(__name__)
 
 
 def class_digest(index: int) -> bytes:
@@ -46,6 +36,7 @@ class Split:
     """A part of a data set: `indices` into `images`, and `classes`, the class index of each.
 
     `indices`: int64 (n,). `classes`: int64 (n,). `source`: the data source as the user gave it, for errors.
+    `left_out`: the images that were dealt to it and cannot be decoded; they are not among `indices`.
     """
 
     name: SplitName
@@ -53,6 +44,7 @@ class Split:
     indices: NDArray[np.int64]
     classes: NDArray[np.int64]
     source: str = ""
+    left_out: tuple[Corrupt, ...] = ()
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -111,13 +103,21 @@ class Split:
         """The first `count` images (all for None); splits are shuffled, so these are a random sample."""
         return replace(self, indices=self.indices[:count], classes=self.classes[:count])
 
+    def without(self, names: Collection[str]) -> Split:
+        """The split without the images of these names."""
+        if not names:
+            return self
+        kept = np.asarray([self.where(position) not in names for position in range(len(self))], bool)
+        return replace(self, indices=self.indices[kept], classes=self.classes[kept])
+
 
 @dataclass(frozen=True)
 class Dataset:
     """A data source, opened: `source` as the user gave it, class names in the order of their indices.
 
+    `splits`: everything that was dealt, corrupt images included; `split` gives what can be used.
     `mirror`: whether an image keeps its class when flipped left to right (a digit does not).
-    `seed`: what fixed the splits.
+    `seed`: what fixed the splits. `rejected`: what the source holds besides and could not even be dealt.
     """
 
     source: str
@@ -125,19 +125,91 @@ class Dataset:
     splits: Mapping[SplitName, Split]
     mirror: bool
     seed: int
+    rejected: tuple[Corrupt, ...] = ()
+    _usable: dict[str, Split] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def split(self, name: str) -> Split:
-        """One of the four splits.
+    def __len__(self) -> int:
+        return sum(map(len, self.splits.values())) + len(self.rejected)
+
+    def split(self, name: str, *, images: int | None = None) -> Split:
+        """One of the four splits, or its first `images`, without those that cannot be decoded.
+
+        To know that, each image of a source of files is decoded once; see `edgeres.data.verdicts`.
 
         Raises:
-            DataError: unknown name, or the split has no image.
+            DataError: unknown name, the split has no image, or more than the accepted share of the data is corrupt.
+        """
+        if name in self._usable:
+            return self._usable[name].head(images)
+        whole = self.dealt(name)
+        found = examine(whole.images, whole.indices, wanted=images, most=self._most())
+        self._require_few(found)
+        split = _kept(whole, found)
+        if not len(split):
+            raise DataError(f"{self.source} has no image left for the split '{name}'", fix="add images")
+        if images is None:
+            self._require_every_class(split)
+            self._usable[name] = split
+        return split.head(images)
+
+    def dealt(self, name: str) -> Split:
+        """One of the four splits as it was dealt, corrupt images included.
+
+        Raises:
+            DataError: unknown name.
         """
         for known, split in self.splits.items():
             if known == name:
-                if not len(split):
-                    raise DataError(f"{self.source} has no image left for the split '{name}'", fix="add images")
                 return split
         raise DataError(f"unknown split '{name}'", fix=suggestion(name, SPLITS))
+
+    def _most(self) -> int:
+        return len(self) * ACCEPTED_PERCENT // 100
+
+    def _require_few(self, found: Examined) -> None:
+        """The share counts over the whole data set: the rest is looked at where this part does not settle it."""
+        corrupt, images = found.corrupt, len(self)
+        if corrupt and len(corrupt) <= self._most() and too_many(len(corrupt), len(found.sound)):
+            everything = [
+                examine(split.images, split.indices, wanted=None, most=self._most()) for split in self.splits.values()
+            ]
+            corrupt = (*self.rejected, *(each for part in everything for each in part.corrupt))
+        if too_many(len(corrupt), images):
+            raise DataError(
+                f"{self.source}: {len(corrupt):,} or more of {images:,} images cannot be decoded, "
+                f"more than the {ACCEPTED_PERCENT} % that would be left out",
+                details=[str(each) for each in corrupt[:5]],
+                fix=f"remove or replace them: edgeres data '{self.source}' lists them all",
+            )
+
+    def _require_every_class(self, split: Split) -> None:
+        if split.left_out and split.name == "train":
+            counts = np.bincount(split.classes, minlength=len(self.labels))
+            if not counts.all():
+                absent = [label for label, count in zip(self.labels, counts, strict=True) if not count]
+                raise DataError(
+                    f"{self.source}: no image of {', '.join(absent[:5])} to train on can be decoded",
+                    details=[str(each) for each in split.left_out[:5]],
+                    fix="replace them",
+                )
+
+
+def _kept(whole: Split, found: Examined) -> Split:
+    """What is left of a split once the corrupt ones are gone, which are told."""
+    if found.corrupt:
+        names = "".join(f"\n  {each}" for each in found.corrupt[:LISTED])
+        more = f"\n  and {len(found.corrupt) - LISTED} more" if len(found.corrupt) > LISTED else ""
+        _log.warning(
+            "%s: %d of the %s images cannot be decoded and are left out:%s%s",
+            whole.source,
+            len(found.corrupt),
+            whole.name,
+            names,
+            more,
+        )
+    seen = len(found.sound)
+    indices, classes = whole.indices[:seen][found.sound], whole.classes[:seen][found.sound]
+    return replace(whole, indices=indices, classes=classes, left_out=found.corrupt)
 
 
 Opener = Callable[[str, int], Dataset]

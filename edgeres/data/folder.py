@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import logging
 import os
-import unicodedata
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from edgeres.data.dataset import Dataset, SplitName
+from edgeres.data.images import file_stamp
+from edgeres.data.names import is_label, pack
 from edgeres.data.splits import Indices, Listing, deal
 from edgeres.errors import DataError
 from edgeres.preprocess import Content
@@ -39,10 +42,24 @@ class ImageFiles:
     """Image files below `root`; `names` are their paths relative to it, with forward slashes."""
 
     root: Path
-    names: tuple[str, ...]
+    names: Sequence[str]
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @cached_property
+    def place(self) -> str:
+        """The folder's absolute path."""
+        return str(self.root.resolve())
+
+    def stamp(self, index: int) -> bytes | None:
+        """Path, size and time of the file; None where it cannot be asked."""
+        name = self.names[index]
+        try:
+            found = os.stat(f"{self.place}/{name}")  # noqa: PTH116 - a Path for each of a million files takes longer
+        except OSError:
+            return None
+        return file_stamp(name, found.st_size, found.st_mtime_ns)
 
     def read(self, index: int) -> Content:
         """The file's bytes.
@@ -132,20 +149,27 @@ def _split_folders(source: str, root: Path) -> dict[SplitName, Path] | None:
 
 def _listing(source: str, root: Path, parts: dict[SplitName, Path]) -> Listing:
     labels = _labels(source, parts["train"])
-    names: list[str] = []
-    classes: list[int] = []
-    ranges: dict[SplitName, Indices] = {}
-    for split, folder in parts.items():
+    counts: list[int] = []
+
+    def every_class() -> Iterator[list[str]]:
+        for folder in parts.values():
+            for label in labels:
+                files = _image_files(source, folder / label, root)
+                counts.append(len(files))
+                yield files
+
+    for folder in parts.values():
         if (found := _labels(source, folder)) != labels:
             raise _other_classes(source, folder.name, found, labels)
-        start = len(names)
-        for index, label in enumerate(labels):
-            files = _image_files(source, folder / label, root)
-            names += files
-            classes += [index] * len(files)
-        ranges[split] = np.arange(start, len(names), dtype=np.int64)
-    ranges.pop("train")
-    return Listing(source, labels, ImageFiles(root, tuple(names)), np.asarray(classes, np.int64), ranges)
+    names = pack(every_class())
+    classes = np.repeat(np.tile(np.arange(len(labels), dtype=np.int64), len(parts)), counts)
+    ends = np.cumsum(np.reshape(counts, (len(parts), len(labels))).sum(axis=1))
+    ranges: dict[SplitName, Indices] = {
+        split: np.arange(start, end, dtype=np.int64)
+        for split, start, end in zip(parts, (0, *ends[:-1]), ends, strict=True)
+        if split != "train"
+    }
+    return Listing(source, labels, ImageFiles(root, names), classes, ranges)
 
 
 def _labels(source: str, folder: Path) -> tuple[str, ...]:
@@ -158,7 +182,7 @@ def _labels(source: str, folder: Path) -> tuple[str, ...]:
     if loose:
         _log.warning("%s: %d images lie beside the class folders of %s and are not used", source, loose, folder)
     for label in labels:
-        if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in label):
+        if not is_label(label):
             raise DataError(
                 f"{source}: the class folder {label!r} has control characters, line breaks or broken text in its name",
                 fix="rename the folder",
@@ -173,7 +197,7 @@ def _labels(source: str, folder: Path) -> tuple[str, ...]:
 
 
 def _is_image(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS
+    return not name.startswith(".") and name[name.rfind(".") :].lower() in EXTENSIONS
 
 
 def _image_files(source: str, folder: Path, root: Path) -> list[str]:
@@ -181,9 +205,10 @@ def _image_files(source: str, folder: Path, root: Path) -> list[str]:
     passed_over: Counter[str] = Counter()
     for place, folders, files in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        base = Path(place).relative_to(root).as_posix()  # not for each file: a Path takes ten times as long as the rest
         for name in files:
             if _is_image(name):
-                names.append(Path(place, name).relative_to(root).as_posix())
+                names.append(f"{base}/{name}")
             elif not name.startswith("."):
                 passed_over[Path(name).suffix.lower() or "(no extension)"] += 1
     if not names:

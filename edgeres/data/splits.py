@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeres.data.dataset import Dataset, Images, Split, SplitName
+from edgeres.data.dataset import Dataset, Split, SplitName
+from edgeres.data.images import Images
+from edgeres.data.verdicts import Corrupt
 from edgeres.errors import DataError
 
 Indices = NDArray[np.int64]
@@ -27,7 +29,7 @@ class Listing:
     """All labelled images of a source, in an order that is the same on every machine (sorted by name).
 
     `classes`: int64 (n,), the class index of each image. `own`: indices of the images that the source itself keeps
-    for "test" or "validation"; they stay there, the rest is dealt.
+    for "test" or "validation"; they stay there, the rest is dealt. `rejected`: what is no labelled image, beside those.
     """
 
     source: str
@@ -35,6 +37,7 @@ class Listing:
     images: Images
     classes: Indices
     own: Mapping[SplitName, Indices] = field(default_factory=dict)
+    rejected: tuple[Corrupt, ...] = ()
 
 
 def deal(listing: Listing, *, mirror: bool, seed: int) -> Dataset:
@@ -71,7 +74,7 @@ def deal(listing: Listing, *, mirror: bool, seed: int) -> Dataset:
         for name in order
         for indices in [_ranked(dealt[name], showing)]
     }
-    return Dataset(listing.source, listing.labels, splits, mirror, seed)
+    return Dataset(listing.source, listing.labels, splits, mirror, seed, listing.rejected)
 
 
 def _ranked(indices: Indices, ranks: NDArray[np.uint64]) -> Indices:
@@ -98,12 +101,15 @@ def _require_enough(listing: Listing, pool: Indices, wanted: list[SplitName]) ->
 
 def _take(pool: Indices, classes: Indices, *, size: int, reserve: int) -> tuple[Indices, Indices]:
     """Take `size` images off the pool, class by class in proportion; leave one of each class and `reserve` more."""
-    counts = np.bincount(classes[pool])
+    own = classes[pool]
+    counts = np.bincount(own)
     spare = np.maximum(counts - 1, 0)
     quotas = _quotas(counts, spare, size=min(size, int(spare.sum()) - reserve))
+    by_class = np.argsort(own, kind="stable")  # the pool's order within each class
+    starts = np.cumsum(counts) - counts
     taken = np.zeros(len(pool), bool)
     for label in np.flatnonzero(quotas):
-        taken[np.flatnonzero(classes[pool] == label)[: quotas[label]]] = True
+        taken[by_class[starts[label] : starts[label] + quotas[label]]] = True
     return pool[taken], pool[~taken]
 
 

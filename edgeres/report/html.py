@@ -51,9 +51,9 @@ def render(story: Story) -> str:
     """A story as one self-contained page; images are read again from the data where these are here."""
     sections = tuple(_section(number, comparison) for number, comparison in enumerate(story.comparisons, start=1))
     lost = not any(section.samples for section in sections)
-    style, script, library = _asset("report.css"), _asset("report.js"), offline.get_plotlyjs().replace("\r\n", "\n")
+    style, script, library = asset("report.css"), asset("report.js"), offline.get_plotlyjs().replace("\r\n", "\n")
     page: str = (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             facts=headline.model_facts(story),
@@ -69,10 +69,10 @@ def render(story: Story) -> str:
             hashes=provenance.hashes(story),
             commands=provenance.commands(story),
             version=__version__,
-            style=_trusted(style),
-            script=_trusted(script),
-            library=_trusted(library),
-            policy=_policy(script, library),
+            style=trusted(style),
+            script=trusted(script),
+            library=trusted(library),
+            policy=policy(script, library),
         )
     )
     return page
@@ -102,9 +102,9 @@ def _samples(comparison: Comparison) -> tuple[tuple[Samples, ...], str | None]:
         return (), problem.message
 
 
-def _policy(*scripts: str) -> str:
+def policy(*scripts: str) -> str:
     """The page's content security policy: these scripts, inline styles and embedded images; no request."""
-    allowed = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
+    allowed = " ".join(f"'sha256-{_digest(script)}'" for script in scripts) or "'none'"
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"
@@ -115,16 +115,18 @@ def _digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """One of our own files that go into pages."""
     return (files("edgeres.report") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _trusted(content: str) -> Any:
+def trusted(content: str) -> Any:
     """Our own files, and plotly's, go into the page as they are."""
     return markupsafe.Markup(content)
 
 
-def _environment() -> Any:
+def environment() -> Any:
+    """Where the templates are; every value that they print is escaped and loses its control characters."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("edgeres.report", "templates"),
         autoescape=True,

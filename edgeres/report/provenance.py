@@ -90,7 +90,8 @@ def hashes(story: Story) -> tuple[tuple[str, str], ...]:
         for artifact in comparison.artifacts:
             found[f"{artifact.path} (flatbuffer of {artifact.name})", artifact.sha256] = None
         if data := comparison.data:
-            found[f"{data.source}, {data.split}, {data.images:,} images", data.sha256] = None
+            left_out = f", {len(data.left_out):,} corrupt ones left out" if data.left_out else ""
+            found[f"{data.source}, {data.split}, {data.images:,} images{left_out}", data.sha256] = None
     for source in story.bundles:
         manifest = source.bundle.manifest
         for name, digest in manifest.files.items():

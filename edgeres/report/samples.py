@@ -99,7 +99,7 @@ def _reopened(data: DataRecord) -> Split:
     """
     try:
         dataset = open_dataset(data.source, seed=data.seed)
-        split = dataset.split(data.split).head(data.images)
+        split = dataset.dealt(data.split).without(frozenset(data.left_out or ())).head(data.images)
     except (EdgeresError, OSError) as problem:
         raise DataError(f"the images of {data.source} are not on this machine") from problem
     renamed = data.labels is not None and data.labels != dataset.labels

@@ -46,6 +46,8 @@ def accuracy_table(result: Result) -> Table:
     title = None
     if result.data:
         title = f"{result.data.images:,} images of {result.data.source}, {result.data.split} split"
+        if left_out := result.data.left_out:
+            title += f"; {len(left_out):,} that cannot be decoded left out"
     artifacts = [artifact for artifact in result.artifacts if artifact.accuracy]
     top5 = any(artifact.accuracy and artifact.accuracy.top5 for artifact in artifacts)
     compared = any(artifact.accuracy and artifact.accuracy.verdict for artifact in artifacts)

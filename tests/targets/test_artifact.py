@@ -21,7 +21,7 @@ def write(path: Path, content: bytes) -> Path:
     return path
 
 
-def keras_double(path: Path, preprocess_option: str | None) -> Artifact:
+def keras_double(path: Path, preprocess_option: str | None, *, trust: bool) -> Artifact:
     return Artifact(path.stem, str(path), "keras", b"converted", labels=(str(preprocess_option),))
 
 

@@ -97,18 +97,33 @@ def test_a_model_with_another_number_of_classes_is_an_error(models: Models, tmp_
         evaluate([artifact(models, "float32", preprocess=CONTRACT)], data)
 
 
-def test_sessions_are_closed_when_an_image_is_corrupt(
+def test_sessions_are_closed_when_an_image_becomes_corrupt(
     models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = write_images(tmp_path / "images")
+    data = open_dataset(write_images(tmp_path / "images"))
+    data.split("train")  # looks at every image of it
     for path in (tmp_path / "images").glob("*/003.png"):
         path.write_bytes(path.read_bytes()[:100])
     target = DoubleTarget(lambda _: DoubleSession(signature=signature((16, 16, 3), 4)))
     monkeypatch.setitem(TARGETS, "double", f"{__name__}:DOUBLE")
     monkeypatch.setattr(f"{__name__}.DOUBLE", target, raising=False)
     with pytest.raises(DataError, match=r"003\.png: the image is corrupt"):
-        evaluate([artifact(models, "float32", preprocess=CONTRACT)] * 2, open_dataset(source), plan=BROAD)
+        evaluate([artifact(models, "float32", preprocess=CONTRACT)] * 2, data, plan=BROAD)
     assert [session.calls[-1] for session in target.opened] == ["double close"] * 2
+
+
+def test_corrupt_images_are_left_out_and_reported(models: Models, tmp_path: Path) -> None:
+    source = write_images(tmp_path / "images", each=60)
+    dealt = open_dataset(source).dealt("train")
+    for position in (1, 3):
+        (tmp_path / "images" / dealt.where(position)).write_bytes(b"no image")
+    few = Evaluation(split="train", images=10)
+    data = evaluate([artifact(models, "float32", preprocess=CONTRACT)], open_dataset(source), plan=few).data
+    assert data is not None
+    assert data.images == 10
+    assert data.left_out == (dealt.where(1), dealt.where(3))
+    kept = [int(dealt.classes[position]) for position in range(12) if position not in (1, 3)]
+    assert data.truth == tuple(kept)
 
 
 BROAD = Evaluation(target="double", split="train")
