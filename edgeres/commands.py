@@ -1,4 +1,4 @@
-"""The commands of this layer: demo, models, train, inspect, report."""
+"""The commands of this layer: demo, models, data, train, inspect, report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgeres.options import JSON, writable
+from edgeres.options import JSON, TRUST, writable
 
 
 @click.command(short_help="The whole story on a small data set, ending in a report.")
@@ -36,7 +36,11 @@ def demo(out: Path, model: str, data: str, epochs: int) -> None:
 @click.argument("name", required=False)
 @JSON
 def models(name: str | None, json_file: Path | None) -> None:
-    """List the networks that can be trained, or the layers of the one called NAME."""
+    """List the networks that can be trained, or the blocks and layers of the one called NAME.
+
+    A residual network's name takes -A (shortcuts without weights) or -C (projections everywhere), a DenseNet's
+    -dropout: resnet20-A.
+    """
     from edgeres.models.tables import layers_of, write_layers, write_zoo, zoo
     from edgeres.report.terminal import output
 
@@ -47,14 +51,50 @@ def models(name: str | None, json_file: Path | None) -> None:
         write_zoo(json_file)
 
 
+@click.command(short_help="Look through a data set: counts, corrupt files, duplicates.")
+@click.argument("source", metavar="SOURCE")
+@click.option("--out", type=click.Path(path_type=Path), callback=writable, metavar="F.html", help="A page to write.")
+@click.option("--split-seed", default=0, show_default=True, type=click.IntRange(0), help="Of the splits.")
+@JSON
+def data(source: str, out: Path | None, split_seed: int, json_file: Path | None) -> None:
+    """Decode every image of a data set once, and tell what is wrong with it.
+
+    Classes, sizes, corrupt and misnamed files, equal images within and across splits and under several labels, and
+    what to do about each. Ends with exit code 4 where more than 1 % of the images are corrupt; fewer are left out
+    everywhere. The page also shows samples of each class.
+    """
+    from edgeres.data import open_dataset
+    from edgeres.data.audit import audit, require_sound
+    from edgeres.progress import shown
+    from edgeres.records import write_json
+    from edgeres.report.data_tables import print_audit
+    from edgeres.storage import write_text
+
+    dataset = open_dataset(source, seed=split_seed)
+    with shown() as progress:
+        found = audit(dataset, progress=progress)
+    print_audit(found)
+    if json_file:
+        write_json(json_file, found)
+    if out:
+        from edgeres.report.data_page import render
+
+        write_text(out, render(found, dataset))
+        click.echo(out)
+    require_sound(found)
+
+
 @click.command(short_help="Train a network of the zoo on an image data set.")
 @click.argument("model")
-@click.option("--data", required=True, metavar="SOURCE", help="digits, folder:PATH or cifar10:PATH.")
+@click.option("--data", required=True, metavar="SOURCE", help="digits, folder:PATH, … (docs/data.md).")
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="RUN", help="The run folder to write.")
 @click.option("--width", default=1.0, show_default=True, help="Multiplies the feature maps of every stage.")
 @click.option("--input-size", type=int, help="Height and width of the input in pixels. [default: the network's]")
-@click.option("--preprocess", default="raw", show_default=True, metavar="P", help="A preset, or a YAML contract.")
-@click.option("--config", type=click.Path(path_type=Path), help="YAML file of training settings; flags override it.")
+@click.option("--preprocess", metavar="P", help="A preset or YAML contract. [default: the network's, or of --weights]")
+@click.option("--config", type=click.Path(path_type=Path), metavar="F.yaml", help="Settings; flags override them.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Any setting, for example mixup=0.2.")
+@click.option("--weights", metavar="FILE", help="Begin with these: a run, a Keras file, or imagenet.")
+@click.option("--teacher", type=click.Path(path_type=Path), metavar="FILE", help="A run or Keras file to learn from.")
 @click.option("--resume", is_flag=True, help="Continue the run in --out from its last complete epoch.")
 @click.option("--epochs", type=int, help="Passes over the training split. [default: 20]")
 @click.option("--batch", type=int, help="Images in a step. [default: 128]")
@@ -64,6 +104,13 @@ def models(name: str | None, json_file: Path | None) -> None:
 @click.option("--label-smoothing", type=float, help="[default: 0]")
 @click.option("--augment", help="auto, none, shift or shift-flip. [default: auto]")
 @click.option("--seed", type=int, help="Of weights, shuffling and augmentation. [default: 0]")
+@click.option("--deterministic", is_flag=True, default=None, help="Equal runs give equal weights, to the last bit.")
+@click.option(
+    "--distribute",
+    type=click.Choice(["mirrored", "multiworker"]),
+    help="On all GPUs of this machine, or in the processes of TF_CONFIG. [default: mirrored with several GPUs]",
+)
+@click.option("--join-timeout", default=60.0, show_default=True, help="Seconds to wait for the other workers.")
 @click.option(
     "--split-seed",
     default=0,
@@ -77,66 +124,90 @@ def train(
     out: Path,
     width: float,
     input_size: int | None,
-    preprocess: str,
+    preprocess: str | None,
     config: Path | None,
+    overrides: tuple[str, ...],
+    weights: str | None,
+    teacher: Path | None,
     resume: bool,
+    distribute: str | None,
+    join_timeout: float,
     split_seed: int,
     **flags: Any,
 ) -> None:
     """Train MODEL, a network of the zoo, on an image data set.
 
-    SGD with a warm-up and a cosine, on every GPU there is or on the CPU. Leaves a run folder: the trained
-    model.keras, config.json, history.json and the checkpoint that --resume continues from.
+    SGD with a warm-up and a cosine unless set otherwise, on every GPU there is or on the CPU. Leaves a run folder:
+    the trained model.keras, config.json, history.json, report.html, logs for TensorBoard and the checkpoint that
+    --resume continues from. All settings are in docs/training.md; the usual ones are flags, any goes through --set.
     """
-    from edgeres.training.settings import read_mapping, typed_settings
+    from edgeres.training.settings import read_mapping, typed_settings, with_overrides
 
     values = read_mapping(config) if config else {}
+    values = with_overrides(values, overrides)
     values |= {name: value for name, value in flags.items() if value is not None}
     settings = typed_settings(values, where=str(config) if config else "training settings")
 
     from edgeres.data import open_dataset
-    from edgeres.errors import ConfigError, require_installed
-    from edgeres.models import MODELS
+    from edgeres.errors import require_installed
+    from edgeres.models import require_network
     from edgeres.native_output import muted
-    from edgeres.preprocess import from_option
-    from edgeres.registry import require_known
+    from edgeres.preprocess import from_option, resized
     from edgeres.storage import require_absent
+    from edgeres.training.cluster import PeerLostError, read_cluster
 
     require_installed("tf_keras", extra="train", purpose="training")
     # What can be refused at once is refused before TensorFlow is loaded.
-    require_known(MODELS, model, noun="network", error=ConfigError)
-    if not resume:
+    require_network(model)
+    cluster = read_cluster() if distribute == "multiworker" else None
+    if not resume and (cluster is None or cluster.chief):
         require_absent(out)
     dataset = open_dataset(data, seed=split_seed)
     with muted():
         from edgeres.models import find_network
+        from edgeres.models.pretrained import read_weights
+        from edgeres.training.distillation import open_teacher
+        from edgeres.training.distribution import Devices
         from edgeres.training.train import Plan, train
 
         chosen = find_network(model)
     from edgeres.training.progress import EpochLines
+    from edgeres.training.restart import restart
 
     size = chosen.input_size if input_size is None else input_size
-    contract = from_option(preprocess, height=size, width=size)
+    start = read_weights(chosen, weights) if weights else None
+    if preprocess is None and start is not None and start.contract is not None:
+        contract = resized(start.contract, height=size, width=size)
+    else:
+        contract = from_option(preprocess or chosen.preprocess, height=size, width=size)
+    guide = open_teacher(teacher, dataset, contract, settings.distill.preprocess) if teacher else None
 
-    with EpochLines() as lines:
-        history = train(Plan(chosen, width, dataset, contract, settings), out, resume=resume, progress=lines)
+    plan = Plan(chosen, width, dataset, contract, settings, start, guide)
+    devices = Devices(distribute, cluster, join_timeout)
+    try:
+        with EpochLines(settings.epochs) as lines:
+            history = train(plan, out, resume=resume, devices=devices, progress=lines, live=lines.within)
+    except PeerLostError as lost:
+        restart(lost)
+        raise
     score = history.test_accuracy
-    if score is not None:
+    if score is not None and devices.chief:
         interval = f"[{score.low:.2%}, {score.high:.2%}]"
         click.echo(f"{out}/model.keras: test accuracy {score.value:.2%} {interval} on {score.n} images")
 
 
 @click.command(short_help="Show what a model file, a run or a bundle is.")
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@TRUST
 @JSON
-def inspect(path: Path, json_file: Path | None) -> None:
-    """Show what a .keras, .h5, .tflite, run or bundle is: shapes, types, operators, preprocessing, origin."""
+def inspect(path: Path, trust: bool, json_file: Path | None) -> None:
+    """Show what a .keras, .h5, SavedModel, .tflite, run or bundle is: shapes, types, layers, preprocessing, origin."""
     from edgeres.inspection import inspect as look
     from edgeres.inspection import tables
     from edgeres.records import write_json
     from edgeres.report.terminal import output
 
-    found = look(path)
+    found = look(path, trust=trust)
     for table in tables(found):
         output().print(table)
     if json_file:

@@ -22,6 +22,7 @@ from edgeres.storage import storage_error
 COMMANDS = {
     "demo": "edgeres.commands:demo",
     "models": "edgeres.commands:models",
+    "data": "edgeres.commands:data",
     "train": "edgeres.commands:train",
     "inspect": "edgeres.commands:inspect",
     "convert": "converters.commands:convert",
@@ -116,6 +117,8 @@ def cli(verbose: bool) -> None:
     logging.captureWarnings(True)
     # TensorFlow writes C++ start-up noise to stderr unless told before it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "3")
+    # TensorFlow leaves oneDNN off on processors without VNNI, where training can be twice as fast with it.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -138,7 +138,7 @@ def test_a_model_with_another_number_of_classes(refused: Refused, command: str, 
 @pytest.mark.parametrize(("folder", "words"), [("text", "not an image"), ("corrupt", "the image is corrupt")])
 def test_images_that_cannot_be_decoded_are_4_and_named(refused: Refused, folder: str, words: str) -> None:
     found = refused(f"train resnet8 --epochs 1 --data folder:{folder} --out new", 4, words)
-    assert f"folder:{folder}: ant/" in found or f"folder:{folder}: bee/" in found
+    assert "  ant/" in found or "  bee/" in found
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ Small data sets are decoded once and held as uint8; larger ones are decoded as t
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +17,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from edgeres.data import Dataset, Split
+from edgeres.data.verdicts import chunks
 from edgeres.errors import DataError
-from edgeres.preprocess import Pixels, Preprocess
+from edgeres.preprocess import Pixels, Preprocess, resized
+from edgeres.training.augment import CROP_MARGIN, augmented
+from edgeres.training.randaugment import randaugmented
+from edgeres.training.shares import Shares
 
 HELD_BYTES = 1 << 30
 """A split is held decoded when its pixels need no more than this."""
@@ -48,14 +53,20 @@ class Fetch:
             self.failure = error
             raise
 
+    def tensor(self, positions: tf.Tensor) -> tf.Tensor:
+        """The same as a node of a graph."""
+        pixels = tf.numpy_function(self, [positions], tf.uint8, stateful=False)
+        return tf.ensure_shape(pixels, (None, *self._contract.shape))
+
     def _decode(self, positions: NDArray[np.int64]) -> Pixels:
         pixels = np.empty((len(positions), *self._contract.shape), np.uint8)
 
         def place(row: int) -> None:
             pixels[row] = self._split.decode(int(positions[row]), self._contract)
 
-        for _ in self._pool.map(place, range(len(positions))):
-            pass  # draining the map raises the first error
+        for rows in chunks(np.arange(len(positions))):  # a job for each of a million images would take a gigabyte
+            for _ in self._pool.map(place, rows.tolist()):
+                pass  # draining the map raises the first error
         return pixels
 
 
@@ -85,58 +96,50 @@ def augmentation(wanted: str, dataset: Dataset) -> str:
 def training_feed(fetch: Fetch, classes: NDArray[np.int64], contract: Preprocess, **options: Any) -> tf.data.Dataset:
     """One epoch of shuffled, augmented batches: (float32 (n, h, w, c), int64 (n,)).
 
-    `options` are `batch`, `seed`, `epoch` and `augment` ("none", "shift", "shift-flip"). Order and augmentation
-    follow from seed and epoch alone, so that a resumed training sees what an uninterrupted one would.
+    `options` are `batch`, `seed`, `epoch`, `augment` (see `augment.py`), and where they are used `crop_area`,
+    `randaugment` (its settings) and `shares` (of a batch that is cut over replicas). Order and augmentation follow from
+    seed and epoch alone, so that a resumed training sees what an uninterrupted one would.
     """
-    seed, epoch, augment = options["seed"], options["epoch"], options["augment"]
+    seed, epoch = options["seed"], options["epoch"]
     order = np.random.default_rng((seed, epoch)).permutation(len(classes))
 
-    def load(step: tf.Tensor, chosen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        pixels = _fetched(fetch, chosen, contract)
-        if augment != "none":
-            key = tf.stack([seed, epoch * 1_000_003 + step])
-            pixels = _shifted(pixels, contract, key)
-            pixels = _flipped(pixels, key) if augment == "shift-flip" else pixels
+    def load(step: tf.Tensor, replica: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        chosen = tf.constant(order)[start:end]
+        pixels = fetch.tensor(chosen)
+        key = tf.stack([seed + replica * (1 << 32), epoch * 1_000_003 + step])  # a seed has 31 bits
+        area = options.get("crop_area", 1.0)
+        pixels = augmented(pixels, options["augment"], key, size=contract.shape[:2], crop_area=area)
+        pixels = tf.ensure_shape(pixels, (None, *contract.shape))
+        if rand := options.get("randaugment"):
+            pixels = randaugmented(
+                pixels, key, layers=rand.layers, magnitude=rand.magnitude, channels=contract.channels
+            )
         return _normalized(pixels, contract), tf.gather(classes, chosen)
 
-    steps = tf.data.Dataset.from_tensor_slices(order).batch(options["batch"]).enumerate()
-    return steps.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
+    parts = options.get("shares", Shares()).deal(len(classes), options["batch"])
+    return parts.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
-def measuring_feed(fetch: Fetch, classes: NDArray[np.int64], contract: Preprocess, *, batch: int) -> tf.data.Dataset:
-    """Every image once, in order: (float32 (n, h, w, c), int64 (n,))."""
-
-    def load(chosen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return _normalized(_fetched(fetch, chosen, contract), contract), tf.gather(classes, chosen)
-
-    positions = tf.data.Dataset.range(len(classes)).batch(batch)
-    return positions.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
+def training_fetch(split: Split, contract: Preprocess, augment: str) -> Fetch:
+    """The images of a training split, larger than the contract's where they are to be cropped."""
+    if not augment.startswith("crop"):
+        return Fetch(split, contract)
+    height, width = (math.ceil(side * CROP_MARGIN) for side in contract.shape[:2])
+    return Fetch(split, resized(contract, height=height, width=width))
 
 
-def _fetched(fetch: Fetch, chosen: tf.Tensor, contract: Preprocess) -> tf.Tensor:
-    pixels = tf.numpy_function(fetch, [chosen], tf.uint8, stateful=False)
-    return tf.ensure_shape(pixels, (None, *contract.shape))
+def measuring_feed(fetch: Fetch, classes: NDArray[np.int64], contract: Preprocess, **options: Any) -> tf.data.Dataset:
+    """Every image once, in order: (float32 (n, h, w, c), int64 (n,)). `options` are `batch`, and `shares` as above."""
+
+    def load(_: tf.Tensor, __: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        chosen = tf.range(start, end)
+        return _normalized(fetch.tensor(chosen), contract), tf.gather(classes, chosen)
+
+    parts = options.get("shares", Shares()).deal(len(classes), options["batch"])
+    return parts.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
 
 
 def _normalized(pixels: tf.Tensor, contract: Preprocess) -> tf.Tensor:
     """The contract's own arithmetic, not a second one in TensorFlow."""
     values = tf.numpy_function(contract.normalize, [pixels], tf.float32, stateful=False)
     return tf.ensure_shape(values, (None, *contract.shape))
-
-
-def _shifted(pixels: tf.Tensor, contract: Preprocess, key: tf.Tensor) -> tf.Tensor:
-    """Each image moved by its own random offset of up to an eighth, the border black (He et al., 2015, section 4.2)."""
-    height, width, _ = contract.shape
-    for axis, size in ((1, height), (2, width)):
-        border = max(1, size // 8)
-        padding = [[0, 0], [0, 0], [0, 0], [0, 0]]
-        padding[axis] = [border, border]
-        offsets = tf.random.stateless_uniform(tf.shape(pixels)[:1], key + axis, maxval=2 * border + 1, dtype=tf.int64)
-        window = offsets[:, tf.newaxis] + tf.range(size, dtype=tf.int64)
-        pixels = tf.gather(tf.pad(pixels, padding), window, axis=axis, batch_dims=1)
-    return tf.ensure_shape(pixels, (None, *contract.shape))
-
-
-def _flipped(pixels: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-    chosen = tf.random.stateless_uniform(tf.shape(pixels)[:1], key + 3) < 0.5
-    return tf.where(chosen[:, tf.newaxis, tf.newaxis, tf.newaxis], tf.reverse(pixels, [2]), pixels)

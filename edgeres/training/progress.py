@@ -1,7 +1,8 @@
-"""What a person sees while a training runs: a line for each epoch, with the time that is left."""
+"""What a person sees while a training runs: a line for each epoch, and how far the one that runs has come."""
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 from rich.console import Console
@@ -10,11 +11,13 @@ from edgeres.training.run import Epoch
 
 
 class EpochLines:
-    """Prints epochs to stderr as they end; used as a context so that a status line shows the one that runs."""
+    """Prints epochs to stderr as they end; used as a context, so that a status line shows the one that runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, epochs: int) -> None:
+        self._epochs = epochs
         self._console = Console(stderr=True, highlight=False)
-        self._status = self._console.status("first epoch")
+        self._status = self._console.status("starting")
+        self._began: float | None = None
 
     def __enter__(self) -> EpochLines:
         self._status.start()
@@ -32,4 +35,17 @@ class EpochLines:
             f"{epoch.seconds:.0f} s, {left} left",
             soft_wrap=True,
         )
+        self._began = None
         self._status.update(f"epoch {epoch.epoch + 1}/{epochs}")
+
+    def within(self, epoch: int, done: int, steps: int, images_per_second: float) -> None:
+        """Show the epoch that runs: steps that are done, speed, and the time that training it still takes."""
+        self._status.update(f"epoch {epoch}/{self._epochs}  {self._words(done, steps, images_per_second)}")
+
+    def _words(self, done: int, steps: int, images_per_second: float) -> str:
+        now = time.monotonic()
+        if self._began is None:
+            self._began = now
+            return f"step {done}/{steps}"
+        left = timedelta(seconds=round((now - self._began) / max(1, done - 1) * (steps - done)))
+        return f"step {done}/{steps}  {images_per_second:,.0f} images/s  {left} left in this epoch"

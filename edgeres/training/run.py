@@ -3,7 +3,9 @@
 config.json      the network, the data and its splits, the preprocessing, every training setting, seed, versions
 history.json     one entry an epoch, and the final accuracy on the test split
 checkpoint/      weights, optimizer and epoch: what --resume continues from
+logs/            the same figures for TensorBoard
 model.keras      the trained network; carries its preprocessing and labels
+report.html      the page of the run, written at its end
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from edgeres.records import decode, read_json, write_json
 from edgeres.results import Estimate
 
 CONFIG, HISTORY, CHECKPOINT, MODEL = "config.json", "history.json", "checkpoint", "model.keras"
+LOGS, REPORT = "logs", "report.html"
 
 
 @dataclass(frozen=True)
@@ -42,19 +45,27 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """A training, complete; `training` holds every setting with its value (`edgeres.training.settings`)."""
+    """A training, complete; `training` holds every setting with its value (`edgeres.training.settings`).
+
+    `weights` and `teacher`: the files that it began with and that it learned from, with their SHA-256.
+    """
 
     network: NetworkConfig
     data: DataConfig
     preprocess: Preprocess
     training: dict[str, Any]
     versions: dict[str, str]
+    weights: str | None = None
+    teacher: str | None = None
     schema: str = "edgeres.run/1"
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch: mean loss and accuracy over the training images as augmented, and over the validation split."""
+    """One epoch: mean loss and accuracy over the training images as augmented, and over the validation split.
+
+    `seconds`: both; `images_per_second`: of training alone.
+    """
 
     epoch: int
     loss: float
@@ -63,6 +74,7 @@ class Epoch:
     val_accuracy: float
     learning_rate: float
     seconds: float
+    images_per_second: float | None = None
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,265 +14,241 @@ import tensorflow as tf
 import tf_keras as keras
 
 from edgeres.data import Dataset, Origin
-from edgeres.errors import ArtifactError, ConfigError, ModelError, OutputError
+from edgeres.errors import ModelError
 from edgeres.keras_file import ModelCard
-from edgeres.keras_io import save_model
 from edgeres.models import Network
 from edgeres.models.cost import trainable_parameters
+from edgeres.models.pretrained import Weights, put_weights
 from edgeres.preprocess import Preprocess
-from edgeres.records import encode, write_json
 from edgeres.registry import resolve
 from edgeres.results import Estimate
 from edgeres.storage import discarded_on_failure, require_absent, typed_storage_errors
-from edgeres.training.distribution import strategy
-from edgeres.training.feed import Fetch, augmentation, measuring_feed, training_feed, typed_failures
-from edgeres.training.run import (
-    CHECKPOINT,
-    CONFIG,
-    MODEL,
-    DataConfig,
-    Epoch,
-    History,
-    NetworkConfig,
-    RunConfig,
-    is_run,
-    read_config,
-    read_history,
-    write_history,
-)
-from edgeres.training.schedules import WarmupCosine
+from edgeres.training.checkpoint import Checkpoint
+from edgeres.training.distillation import Distilled, Teacher
+from edgeres.training.distribution import Devices, Group, require_a_share_each
+from edgeres.training.feeds import Feeds
+from edgeres.training.folder import RunFolder
+from edgeres.training.loop import Loop, NotFiniteError
+from edgeres.training.loss import Objective
+from edgeres.training.run import DataConfig, Epoch, History, NetworkConfig, RunConfig
 from edgeres.training.settings import TrainingSettings
+from edgeres.training.state import new_state
+from edgeres.training.step import Step
+from edgeres.training.stopping import best_epoch, has_stopped
+from edgeres.training.transfer import Backbone, require_weights
 from edgeres.versions import versions
 
 Progress = Callable[[Epoch, int, float], None]
 """Called after each epoch with the epoch, the number of epochs, and the seconds that are left."""
+
+Live = Callable[[int, int, int, float], None]
+"""Called within an epoch with its number, the steps done, the steps of it, and the images a second."""
 
 _PROPORTION = "targets.stats:proportion"  # the interval of an accuracy; a layer above, hence by name
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to train: a network of the zoo at a width, on a data set, through a contract, with settings."""
+    """What to train: a network of the zoo at a width, on a data set, through a contract, with settings.
+
+    `weights`: what it begins with; `teacher`: what it learns from beside the labels.
+    """
 
     network: Network
     width: float
     dataset: Dataset
     contract: Preprocess
     settings: TrainingSettings
+    weights: Weights | None = None
+    teacher: Teacher | None = None
 
 
-def train(plan: Plan, out: Path, *, resume: bool = False, progress: Progress | None = None) -> History:
+def train(
+    plan: Plan,
+    out: Path,
+    *,
+    resume: bool = False,
+    devices: Devices = Devices(),  # noqa: B008 - it is frozen
+    progress: Progress | None = None,
+    live: Live | None = None,
+) -> History:
     """Train into the run folder `out`; with `resume`, continue from its last complete epoch.
 
-    Where no epoch ended, nothing is left behind.
+    Where no epoch ended, nothing is left behind. Of several processes only the chief writes `out`, and only it need see
+    it.
 
     Raises:
         OutputError: `out` exists (without `resume`), or cannot be written.
-        ConfigError: `resume` with other settings than the run was started with.
+        ConfigError: `resume` with other settings than the run was started with; fewer images in a batch than devices;
+            this process cannot listen at its own address, or was started with other settings than the chief.
+        TargetError: another process did not come in time; PeerLostError where it ended, or does not answer.
         ModelError: the loss became NaN or infinite; the last good checkpoint stays.
         ArtifactError: the checkpoint to continue from is damaged.
         DataError: an image cannot be decoded.
     """
-    if not resume:
+    require_weights(plan.settings, plan.weights)
+    if devices.chief and not resume:
         require_absent(out)
     keras.utils.set_random_seed(plan.settings.seed)
-    with strategy().scope():
-        model = plan.network.build(width=plan.width, classes=len(plan.dataset.labels), input_size=plan.contract.height)
-        trainer = _Trainer(plan, out, model)
-    with typed_storage_errors(out), discarded_on_failure(out, unless=trainer.can_go_on):
-        trainer.start(resume=resume)
-        trainer.run(progress)
-        return trainer.finish()
+    if plan.settings.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    group = devices.join()
+    require_a_share_each(group, plan.settings.batch)
+    with _own_folder(out, group) as place:
+        with group.strategy.scope(), group.typed_failures(lambda: 0):
+            network = plan.network.build(
+                width=plan.width, classes=len(plan.dataset.labels), input_size=plan.contract.height
+            )
+            trainer = _Trainer(plan, RunFolder(place, chief=group.chief), network, group)
+        with (
+            typed_storage_errors(place),
+            discarded_on_failure(place, unless=trainer.checkpoint.exists),
+            group.typed_failures(lambda: len(trainer.history.epochs)),
+        ):
+            trainer.start(resume=resume)
+            with trainer.feeds.typed_failures():
+                trainer.run(progress or (lambda *_: None), live or (lambda *_: None))
+                return trainer.finish()
+
+
+@contextmanager
+def _own_folder(out: Path, group: Group) -> Iterator[Path]:
+    """The run folder for the chief; for another process one that goes away, where its part of a checkpoint lands."""
+    if group.chief:
+        yield out
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder) / out.name
 
 
 class _Trainer:
-    """The state of one training: model, feeds, checkpoint, history."""
+    """One training: what it changes (state, history, folder) and what it runs on (feeds, loop)."""
 
-    def __init__(self, plan: Plan, out: Path, model: Any) -> None:
-        self.plan, self.out, self.model = plan, out, model
-        self.split = plan.dataset.split("train")
-        self.settings = plan.settings
-        self.steps = math.ceil(len(self.split) / self.settings.batch)
-        model.compile(
-            optimizer=_optimizer(self.settings, self.steps),
-            loss=_loss(len(plan.dataset.labels), self.settings.label_smoothing),
-            metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
-        )
-        self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
-        checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, epoch=self.epoch)
-        self.manager = tf.train.CheckpointManager(checkpoint, str(out / CHECKPOINT), max_to_keep=1)
+    def __init__(self, plan: Plan, folder: RunFolder, network: Any, group: Group) -> None:
+        self.plan, self.folder, self.settings = plan, folder, plan.settings
+        self.group, self.loop = group, Loop(group)
+        self.feeds = Feeds(plan.dataset, plan.contract, plan.settings, group.shares)
+        labels = plan.dataset.labels
+        loaded = put_weights(network, plan.weights) if plan.weights else None
+        self.network = NetworkConfig(plan.network.name, plan.width, len(labels), trainable_parameters(network))
+        self.state = new_state(network, self.settings, steps=self.feeds.steps)
+        self.backbone = Backbone(self.state.model, loaded.new_layers if loaded else ())
+        self.checkpoint = Checkpoint(folder.checkpoint, **self.state.parts)
         self.history = History(())
+        self.objective = Objective.of(self.settings, plan.dataset)
+        self.lesson: Any = self.objective
+        if plan.teacher:
+            self.lesson = Distilled(self.objective, plan.teacher.build(len(labels)), self.settings.distill)
+        self.measuring = self.loop.measuring(self.state.measured, self.objective.measured)
 
     def start(self, *, resume: bool) -> None:
         """Write the configuration, or check it and restore the last complete epoch."""
-        config = self._config()
-        if resume and is_run(self.out):
-            _require_same(read_config(self.out), config, self.out)
-            if self.manager.latest_checkpoint:
-                self._restore(self.manager.latest_checkpoint)
+        if self.group.chief:
+            resume = self.folder.start(self._config(), resume=resume)
+        if self.group.workers > 1:
+            state = self.group.from_chief(self.folder.packed() if self.group.chief else b"")
+            if not self.group.chief:
+                self.folder.unpack(state)
+                resume = self.folder.start(self._config(), resume=True)
+        if resume:
+            self.checkpoint.restore()
             # The history is written before the checkpoint: a kill between the two leaves one epoch too many in it.
-            done = read_history(self.out).epochs[: int(self.epoch.numpy())]
-            self.history = History(done)
-        else:
-            if resume and self.out.exists() and any(self.out.iterdir()):
-                raise OutputError(f"{self.out} is not a run folder", fix="choose another --out")
-            write_json(self.out / CONFIG, config)
+            self.history = History(self.folder.history().epochs[: self.checkpoint.done])
 
-    def _restore(self, checkpoint: str) -> None:
-        try:
-            self.manager.checkpoint.restore(checkpoint).expect_partial()
-        except (tf.errors.OpError, ValueError) as problem:
-            raise ArtifactError(
-                f"the checkpoint {checkpoint} is damaged: {_reason(problem)}",
-                fix=f"remove {self.out} and train again",
-            ) from problem
-
-    def can_go_on(self) -> bool:
-        """Whether there is a complete epoch to continue from."""
-        return self.manager.latest_checkpoint is not None
-
-    def run(self, progress: Progress | None) -> None:
+    def run(self, progress: Progress, live: Live) -> None:
         """The epochs that are left."""
-        first, last = int(self.epoch.numpy()), self.settings.epochs
-        if first >= last:
-            return
-        fetch = Fetch(self.split, self.plan.contract)
-        seen, validation = self._measuring_feed("validation")
-        with typed_failures(fetch, seen):
-            for number in range(first, last):
-                epoch = self._epoch(number, fetch, validation)
-                self._keep(epoch)
-                if progress:
-                    progress(epoch, last, _seconds_left(self.history, last))
+        first, last, frozen = self.checkpoint.done, self.settings.epochs, self.settings.transfer.freeze_epochs
+        validation = self.feeds.measuring("validation")
+        for number in range(first, last):
+            if has_stopped(self.history, self.settings):
+                return
+            if number in (first, frozen):
+                stepping = self._stepping(frozen=number < frozen)
+            epoch = self._epoch(number, stepping, validation, live)
+            self._keep(epoch)
+            progress(epoch, last, _seconds_left(self.history, last))
 
-    def _epoch(self, number: int, fetch: Fetch, validation: tf.data.Dataset) -> Epoch:
-        started = time.perf_counter()
-        seen = self.model.fit(self._training_feed(fetch, number), verbose=0).history
-        loss, accuracy = seen["loss"][0], seen["accuracy"][0]
-        self._require_finite("loss", loss, number)
-        val_loss, val_accuracy = self.model.evaluate(validation, verbose=0)
-        self._require_finite("validation loss", val_loss, number)
-        seconds = round(time.perf_counter() - started, 2)
-        rate = float(self.model.optimizer.learning_rate.numpy())
-        return Epoch(number + 1, loss, accuracy, val_loss, val_accuracy, rate, seconds)
-
-    def _require_finite(self, name: str, loss: float, number: int) -> None:
-        if not math.isfinite(loss):
-            raise ModelError(
-                f"the {name} became {loss} in epoch {number + 1}",
-                details=(f"the state after epoch {number} is kept in {self.out}",) if number else (),
-                fix="lower --learning-rate and start again",
-            )
-
-    def finish(self) -> History:
-        """Write the model and measure it on the test split."""
-        network = NetworkConfig(
-            self.plan.network.name, self.plan.width, len(self.plan.dataset.labels), trainable_parameters(self.model)
+    def _stepping(self, *, frozen: bool) -> Any:
+        self.backbone.freeze(frozen)
+        step = Step(
+            self.state.model,
+            self.state.optimizer,
+            self.lesson,
+            parts=self.settings.accumulate,
+            compiled=self.settings.jit_compile,
         )
-        dataset = self.plan.dataset
-        card = ModelCard(self.plan.contract, dataset.labels, network, Origin(dataset.source, dataset.seed))
-        save_model(self.model, self.out / MODEL, card=card)  # first: a corrupt test image must not cost the training
-        correct, images = self._test()
-        estimate: Estimate = resolve(_PROPORTION)(correct, images)
-        self.history = replace(self.history, test_accuracy=estimate)
-        write_history(self.out, self.history)
-        return self.history
+        return self.loop.stepping(step, self.state.model, self.state.averages)
+
+    def _epoch(self, number: int, stepping: Any, validation: tf.data.Dataset, live: Live) -> Epoch:
+        started = time.perf_counter()
+        totals, speed, steps = self.loop.totals, [0.0], self.feeds.steps
+
+        def told(done: int, images_per_second: float) -> None:
+            speed[0] = images_per_second
+            live(number + 1, done, steps, images_per_second)
+
+        with self._typed_loss("loss", number):
+            self.loop.train(self.feeds.training(number), stepping, steps=steps, told=told)
+        loss, accuracy = totals.mean_loss(), totals.accuracy()
+        with self._typed_loss("validation loss", number):
+            self.loop.measure(validation, self.measuring)
+        seconds = round(time.perf_counter() - started, 2)
+        rate = float(self.state.optimizer.learning_rate.numpy())
+        validated = totals.mean_loss(), totals.accuracy()
+        return Epoch(number + 1, loss, accuracy, *validated, rate, seconds, round(speed[0], 1))
+
+    @contextmanager
+    def _typed_loss(self, name: str, number: int) -> Iterator[None]:
+        try:
+            yield
+        except NotFiniteError as problem:
+            raise ModelError(
+                f"the {name} became {problem.loss} in epoch {number + 1}",
+                details=(f"the state after epoch {number} is kept in {self.folder.path}",) if number else (),
+                fix="lower --learning-rate and start again",
+            ) from None
 
     def _keep(self, epoch: Epoch) -> None:
         self.history = History((*self.history.epochs, epoch))
-        write_history(self.out, self.history)
-        self.epoch.assign(epoch.epoch)
-        try:
-            self.manager.save(checkpoint_number=epoch.epoch)
-        except tf.errors.OpError as problem:  # TensorFlow's word for a full disk
-            raise OutputError(
-                f"cannot write {self.out / CHECKPOINT}: {_reason(problem)}",
-                fix="free some space and continue with --resume",
-            ) from problem
+        self.folder.write_history(self.history)
+        self.folder.log(epoch)
+        if self.state.best is not None and best_epoch(self.history) == epoch.epoch:
+            self.state.best.keep(self.state.measured)
+        self.checkpoint.save(epoch.epoch)
 
-    def _training_feed(self, fetch: Fetch, epoch: int) -> tf.data.Dataset:
-        return training_feed(
-            fetch,
-            self.split.classes,
-            self.plan.contract,
-            batch=self.settings.batch,
-            seed=self.settings.seed,
-            augment=augmentation(self.settings.augment, self.plan.dataset),
-            epoch=epoch,
-        )
-
-    def _measuring_feed(self, name: str) -> tuple[Fetch, tf.data.Dataset]:
-        split, contract = self.plan.dataset.split(name), self.plan.contract
-        fetch = Fetch(split, contract)
-        return fetch, measuring_feed(fetch, split.classes, contract, batch=self.settings.batch)
-
-    def _test(self) -> tuple[int, int]:
-        correct, images = 0, len(self.plan.dataset.split("test"))
-        fetch, feed = self._measuring_feed("test")
-        with typed_failures(fetch):
-            for inputs, classes in feed:
-                chosen = tf.argmax(self.model(inputs, training=False), axis=-1)
-                correct += int(tf.reduce_sum(tf.cast(chosen == classes, tf.int32)))
-        return correct, images
+    def finish(self) -> History:
+        """Write the model and measure it on the test split."""
+        self.backbone.freeze(False)
+        dataset, model = self.plan.dataset, self.state.exported()
+        card = ModelCard(self.plan.contract, dataset.labels, self.network, Origin(dataset.source, dataset.seed))
+        self.folder.write_model(model, card)  # first: a corrupt test image must not cost the training
+        self.loop.measure(self.feeds.measuring("test"), self.loop.measuring(model, self.objective.measured))
+        correct, images = self.loop.totals.counts()
+        estimate: Estimate = resolve(_PROPORTION)(correct, images)
+        self.history = replace(self.history, test_accuracy=estimate)
+        self.folder.write_history(self.history)
+        self.folder.write_report()
+        self.group.from_chief(b"written")  # the others wait for the chief: TensorFlow takes their end for a failure
+        return self.history
 
     def _config(self) -> RunConfig:
-        dataset = self.plan.dataset
+        dataset, weights, teacher = self.plan.dataset, self.plan.weights, self.plan.teacher
         return RunConfig(
-            network=NetworkConfig(
-                self.plan.network.name, self.plan.width, len(dataset.labels), trainable_parameters(self.model)
-            ),
+            network=self.network,
             data=DataConfig(
                 dataset.source,
                 dataset.seed,
                 dataset.labels,
-                {name: len(split) for name, split in dataset.splits.items()},
+                {name: len(dataset.split(name)) for name in dataset.splits},
             ),
             preprocess=self.plan.contract,
-            training=self.settings.model_dump(),
+            training=self.settings.record(),
             versions=versions(),
+            weights=None if weights is None else f"{weights.source} ({weights.sha256})",
+            teacher=None if teacher is None else f"{teacher.file.path} ({teacher.file.sha256})",
         )
-
-
-def _optimizer(settings: TrainingSettings, steps: int) -> Any:
-    """SGD with Nesterov momentum; Keras' decay is decoupled from momentum, so it is scaled to act as an L2 penalty."""
-    schedule = WarmupCosine(
-        settings.learning_rate, steps=steps * settings.epochs, warmup=round(steps * settings.warmup)
-    )
-    decay = settings.weight_decay / (1 - settings.momentum)
-    optimizer = keras.optimizers.SGD(
-        schedule, momentum=settings.momentum, nesterov=settings.momentum > 0, weight_decay=decay
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
-
-
-def _loss(classes: int, label_smoothing: float) -> Callable[[Any, Any], Any]:
-    """Cross-entropy of logits with integer classes."""
-
-    def cross_entropy(truth: Any, logits: Any) -> Any:
-        wanted = tf.one_hot(tf.cast(tf.reshape(truth, (-1,)), tf.int32), classes)
-        return keras.losses.categorical_crossentropy(wanted, logits, from_logits=True, label_smoothing=label_smoothing)
-
-    return cross_entropy
-
-
-def _reason(problem: Exception) -> str:
-    """The last part of TensorFlow's message, without the node and the temporary file it begins with."""
-    return str(problem).splitlines()[0].rpartition("; ")[2].partition(" [Op:")[0]
 
 
 def _seconds_left(history: History, last: int) -> float:
     recent = [epoch.seconds for epoch in history.epochs[-5:]]
     return sum(recent) / len(recent) * (last - history.epochs[-1].epoch)
-
-
-def _require_same(found: RunConfig, wanted: RunConfig, out: Path) -> None:
-    """A run goes on with what it was started with; only the versions may differ."""
-    before, now = encode(found), encode(wanted)
-    for part in ("network", "data", "preprocess", "training"):
-        for key in now[part]:
-            if before[part].get(key) != now[part][key]:
-                raise ConfigError(
-                    f"{out} was started with {part}.{key} = {before[part].get(key)!r}, not {now[part][key]!r}",
-                    fix="resume with the same options, or choose another --out",
-                )

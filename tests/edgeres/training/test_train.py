@@ -26,7 +26,7 @@ from edgeres.keras_io import load
 from edgeres.models import find_network
 from edgeres.preprocess import Preprocess
 from edgeres.training.feed import Fetch
-from edgeres.training.run import CHECKPOINT, CONFIG, HISTORY, MODEL, Epoch, read_config, read_history
+from edgeres.training.run import CHECKPOINT, CONFIG, HISTORY, LOGS, MODEL, REPORT, Epoch, read_config, read_history
 from edgeres.training.settings import TrainingSettings
 from edgeres.training.train import Plan, train
 from tests.edgeres.training.conftest import LABELS, NETWORK
@@ -95,11 +95,12 @@ def copy(stopped: Path, tmp_path: Path) -> Path:
 
 def test_a_run_folder_holds_all_that_is_needed_to_repeat_it(trained: Trained) -> None:
     config, history = read_config(trained.folder), read_history(trained.folder)
-    assert sorted(path.name for path in trained.folder.iterdir()) == sorted((CONFIG, HISTORY, CHECKPOINT, MODEL))
+    written = {path.name for path in trained.folder.iterdir()}
+    assert written == {CONFIG, HISTORY, CHECKPOINT, LOGS, MODEL, REPORT}
     assert (config.network.name, config.network.width, config.network.classes) == ("resnet8", 0.5, 10)
     assert (config.data.source, config.data.seed, len(config.data.labels)) == ("digits", 0, 10)
     assert config.data.images == {"train": 1165, "validation": 144, "test": 359, "calibration": 129}
-    assert config.training == TrainingSettings(epochs=EPOCHS, batch=32, augment="none").model_dump()
+    assert config.training == TrainingSettings(epochs=EPOCHS, batch=32, augment="none").record()
     assert config.preprocess == Preprocess(32, 32)
     assert "tensorflow" in config.versions
     assert [epoch.epoch for epoch in history.epochs] == list(range(1, EPOCHS + 1))
@@ -197,7 +198,7 @@ def test_a_damaged_checkpoint_is_an_error_that_names_it(plan: Plan, copy: Path) 
 def test_an_absurd_learning_rate_ends_in_an_error_and_keeps_the_last_good_state(plan: Plan, copy: Path) -> None:
     absurd = SETTINGS.model_copy(update={"learning_rate": 100.0, "momentum": 0.99, "weight_decay": 1.0})
     config = json.loads((copy / CONFIG).read_text())
-    config["training"] = absurd.model_dump()  # as if it had been started with it
+    config["training"] = absurd.record()  # as if it had been started with it
     (copy / CONFIG).write_text(json.dumps(config))
     before = snapshot(copy)
     with pytest.raises(ModelError, match=r"loss became (nan|inf) in epoch 3") as caught:
@@ -310,7 +311,7 @@ def test_bad_input_ends_with_its_code_and_leaves_nothing(
 
 
 def start(pictures: str, out: Path, *options: str) -> subprocess.Popen[str]:
-    arguments = command(pictures, out, "--epochs", "5000", "--learning-rate", "0.01", *options)
+    arguments = command(pictures, out, *options)
     process = [sys.executable, str(CLI), *arguments]
     return subprocess.Popen(process, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -328,12 +329,13 @@ def test_a_killed_run_loses_one_epoch_at_most_and_ctrl_c_leaves_nothing_half_wri
     pictures: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    with start(pictures, out) as process:
+    options = ("--epochs", "5000", "--learning-rate", "0.01")
+    with start(pictures, out, *options) as process:
         wait_for_epochs(process, out, 3)
         process.kill()
         assert process.wait(60) == -signal.SIGKILL
     before = read_history(out).epochs
-    with start(pictures, out, "--resume") as process:
+    with start(pictures, out, *options, "--resume") as process:
         wait_for_epochs(process, out, len(before) + 2)
         process.send_signal(signal.SIGINT)
         said, complaint = process.communicate(timeout=120)
@@ -343,5 +345,47 @@ def test_a_killed_run_loses_one_epoch_at_most_and_ctrl_c_leaves_nothing_half_wri
     assert (process.returncode, said) == (130, "")
     assert complaint.rstrip().endswith("interrupted")
     assert "Traceback" not in complaint
-    assert sorted(path.name for path in out.iterdir()) == sorted((CONFIG, HISTORY, CHECKPOINT))
+    assert sorted(path.name for path in out.iterdir()) == sorted((CONFIG, HISTORY, CHECKPOINT, LOGS))
     assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["data file", "index", "history"])
+def test_a_kill_while_an_epoch_is_written_changes_nothing(pictures: str, tmp_path: Path, moment: str) -> None:
+    """Killed as soon as the file of an epoch appears, three times over: the end is that of a run without a kill."""
+    options = ("--epochs", "40", "--learning-rate", "0.01", "--deterministic")
+    out, whole = tmp_path / "run", tmp_path / "whole"
+    patterns = {"data file": "checkpoint/*.data*", "index": "checkpoint/*.index", "history": "history.json"}
+    kept = 0
+    for kill in range(3):
+        resume = ("--resume",) if kill and out.exists() else ()
+        with start(pictures, out, *options, *resume) as process:
+            _wait_for_a_file(process, out, patterns[moment], {state(path) for path in out.glob(patterns[moment])}, kill)
+            process.kill()
+            process.wait(60)
+        now = len(read_history(out).epochs) if (out / HISTORY).exists() else 0
+        assert now >= kept - 1
+        kept = now
+    for folder, resume in ((out, ("--resume",)), (whole, ())):
+        with start(pictures, folder, *options, *resume) as process:
+            _, complaint = process.communicate(timeout=300)
+        assert process.returncode == 0, complaint
+    for found, expected in zip(weights(out), weights(whole), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def state(path: Path) -> tuple[str, int]:
+    try:
+        return path.name, path.stat().st_mtime_ns
+    except FileNotFoundError:  # it went away between the two looks
+        return path.name, 0
+
+
+def _wait_for_a_file(process: subprocess.Popen[str], out: Path, pattern: str, known: set[Any], more: int) -> None:
+    """Until a file was written anew, and `more` times again."""
+    deadline = time.monotonic() + 300
+    for _ in range(more + 1):
+        while not (seen := {state(path) for path in out.glob(pattern)}) - known:
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            assert time.monotonic() < deadline
+        known = known | seen

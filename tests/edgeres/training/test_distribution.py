@@ -1,0 +1,183 @@
+"""Several replicas train as one: in one process on two logical devices, and in two processes of which one is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeres.training.run import History, read_history
+from tests.edgeres.training.ports import free_addresses
+
+CLI = Path(__file__).parents[3] / "cli.py"
+TRAIN = ("train", "resnet8", "--width", "0.25", "--data", "digits", "--epochs", "6", "--set", "augment=none")
+
+TWO_DEVICES = """
+import sys
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+"""
+
+# Two steps of a linear layer on 7 images in batches of 4 (the last has 3), on one device and on two.
+SAME_STEPS = """
+import numpy as np
+import tf_keras as keras
+from edgeres.training.distribution import Devices, Group
+from edgeres.training.loop import Loop
+from edgeres.training.step import Step
+
+images = np.random.default_rng(0).random((7, 2, 2, 1), np.float32)
+targets = np.eye(3, dtype=np.float32)[np.arange(7) % 3]
+
+def weights(group):
+    with group.strategy.scope():
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.layers.Flatten(input_shape=(2, 2, 1)), keras.layers.Dense(3)])
+        optimizer = keras.optimizers.SGD(0.5, momentum=0.9)
+        loop = Loop(group)
+        optimizer.build(model.trainable_variables)
+    step = Step(model, optimizer, lambda _, truth, logits: tf.nn.softmax_cross_entropy_with_logits(truth, logits))
+    feed = group.shares.deal(7, 4).map(lambda _, __, a, b: (tf.constant(images)[a:b], tf.constant(targets)[a:b]))
+    loop.train(feed, loop.stepping(step, model, None), steps=group.shares.steps(7, 4), told=lambda *_: None)
+    assert loop.totals.counts()[1] == 7
+    return group.shares.replicas, model.get_weights()
+
+one, alone = weights(Group(tf.distribute.get_strategy()))
+two, together = weights(Devices("mirrored").join())
+assert (one, two) == (1, 2)
+for a, b in zip(alone, together, strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-6)
+print("equal")
+"""
+
+
+def python(code: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_DEVICES + code, *arguments], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_two_devices_step_as_one_does() -> None:
+    assert python(SAME_STEPS).strip() == "equal"
+
+
+@pytest.mark.slow
+def test_a_batch_smaller_than_the_devices_is_refused(tmp_path: Path) -> None:
+    code = "from edgeres.console import run\nassert run(sys.argv[1:]) == 3"
+    python(code, *TRAIN, "--batch", "1", "--distribute", "mirrored", "--out", str(tmp_path / "run"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def mirrored(tmp_path_factory: pytest.TempPathFactory) -> History:
+    """The training of this module on two logical devices of one process."""
+    out = tmp_path_factory.mktemp("mirrored") / "run"
+    code = "from edgeres.console import run\nassert run(sys.argv[1:]) == 0"
+    python(code, *TRAIN, "--distribute", "mirrored", "--out", str(out))
+    return read_history(out)
+
+
+class Workers:
+    """Real processes of one training on loopback."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder, self.options, self.addresses = folder, options, free_addresses(2)
+        self.processes: dict[int, subprocess.Popen[bytes]] = {}
+
+    def start(self, index: int, *options: str) -> None:
+        task = {"cluster": {"worker": self.addresses}, "task": {"type": "worker", "index": index}}
+        # Each has a folder of its own: they do not see each other's files.
+        out = self.folder / f"machine{index}" / "run"
+        out.parent.mkdir(exist_ok=True)
+        with (self.folder / f"{index}.log").open("ab") as log:
+            self.processes[index] = subprocess.Popen(
+                [
+                    sys.executable,
+                    str(CLI),
+                    *TRAIN,
+                    "--distribute",
+                    "multiworker",
+                    "--out",
+                    str(out),
+                    *self.options,
+                    *options,
+                ],
+                env={**os.environ, "TF_CONFIG": json.dumps(task)},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def log(self, index: int) -> str:
+        return (self.folder / f"{index}.log").read_text()
+
+    def wait_for_epoch(self, number: int) -> None:
+        deadline = time.monotonic() + 300
+        while f"epoch   {number}/" not in self.log(0):
+            assert self.processes[0].poll() is None, self.log(0)
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def kill(self, index: int) -> None:
+        os.killpg(self.processes[index].pid, signal.SIGKILL)
+        self.processes[index].wait(60)
+
+    def end(self) -> None:
+        for process in self.processes.values():
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_killed_worker_that_comes_back_ends_the_training_with_the_others(
+    killed: int, tmp_path: Path, mirrored: History
+) -> None:
+    workers = Workers(tmp_path)
+    try:
+        workers.start(0)
+        workers.start(1)
+        workers.wait_for_epoch(2)
+        workers.kill(killed)
+        workers.start(killed, "--resume")
+        codes = [workers.processes[index].wait(300) for index in (0, 1)]
+        assert codes == [0, 0], workers.log(0) + workers.log(1)
+    finally:
+        workers.end()
+    assert "another worker of the training ended, or does not answer; starting again" in workers.log(1 - killed)
+    assert sorted(path.name for path in tmp_path.glob("machine*/*")) == ["run"]  # the chief's alone
+    assert (tmp_path / "machine0" / "run" / "model.keras").is_file()
+    found = read_history(tmp_path / "machine0" / "run")
+    assert [epoch.epoch for epoch in found.epochs] == [1, 2, 3, 4, 5, 6]
+    # Two processes of one device each compute what one process with two devices does.
+    losses = [[epoch.loss for epoch in history.epochs] for history in (found, mirrored)]
+    np.testing.assert_allclose(*losses, rtol=0.02)
+
+
+@pytest.mark.slow
+def test_a_worker_whose_peer_stays_away_ends_with_an_error(tmp_path: Path) -> None:
+    workers = Workers(tmp_path, "--join-timeout", "30")
+    try:
+        workers.start(0)
+        workers.start(1)
+        workers.wait_for_epoch(2)
+        workers.kill(1)
+        assert workers.processes[0].wait(120) == 6
+    finally:
+        workers.end()
+    assert f"1 of 2 workers did not answer within 30 s\n  {workers.addresses[1]}" in workers.log(0)
+    assert len(read_history(tmp_path / "machine0" / "run").epochs) >= 1  # --resume goes on from here
