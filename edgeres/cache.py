@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import platformdirs
-
 
 def folder() -> Path:
     """Where the cache lives: `EDGERES_CACHE`, or the user's cache folder."""
-    return Path(os.environ.get("EDGERES_CACHE") or platformdirs.user_cache_dir("edgeres"))
+    if named := os.environ.get("EDGERES_CACHE"):
+        return Path(named)
+    import platformdirs  # here: bundles import data sets on devices that do not have it
+
+    return Path(platformdirs.user_cache_dir("edgeres"))

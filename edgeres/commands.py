@@ -92,17 +92,17 @@ def data(source: str, out: Path | None, split_seed: int, json_file: Path | None)
 @click.option("--input-size", type=int, help="Height and width of the input in pixels. [default: the network's]")
 @click.option("--preprocess", metavar="P", help="A preset or YAML contract. [default: the network's, or of --weights]")
 @click.option("--config", type=click.Path(path_type=Path), metavar="F.yaml", help="Settings; flags override them.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Any setting, for example mixup=0.2.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Any setting, as mixup=0.2; repeatable.")
 @click.option("--weights", metavar="FILE", help="Begin with these: a run, a Keras file, or imagenet.")
 @click.option("--teacher", type=click.Path(path_type=Path), metavar="FILE", help="A run or Keras file to learn from.")
 @click.option("--resume", is_flag=True, help="Continue the run in --out from its last complete epoch.")
 @click.option("--epochs", type=int, help="Passes over the training split. [default: 20]")
 @click.option("--batch", type=int, help="Images in a step. [default: 128]")
-@click.option("--learning-rate", type=float, help="Peak of the schedule. [default: 0.1]")
-@click.option("--weight-decay", type=float, help="L2 penalty on kernels. [default: 0.0001]")
+@click.option("--learning-rate", type=float, help="Peak of the schedule. [default: 0.1; adamw: 0.001]")
+@click.option("--weight-decay", type=float, help="L2 penalty on kernels (adamw: decoupled). [default: 0.0001]")
 @click.option("--warmup", type=float, help="Epochs of linear warm-up. [default: 1]")
-@click.option("--label-smoothing", type=float, help="[default: 0]")
-@click.option("--augment", help="auto, none, shift or shift-flip. [default: auto]")
+@click.option("--label-smoothing", type=float, help="Part of each label spread over all classes. [default: 0]")
+@click.option("--augment", help="auto, none, shift, shift-flip, crop or crop-flip. [default: auto]")
 @click.option("--seed", type=int, help="Of weights, shuffling and augmentation. [default: 0]")
 @click.option("--deterministic", is_flag=True, default=None, help="Equal runs give equal weights, to the last bit.")
 @click.option(
@@ -110,7 +110,13 @@ def data(source: str, out: Path | None, split_seed: int, json_file: Path | None)
     type=click.Choice(["mirrored", "multiworker"]),
     help="On all GPUs of this machine, or in the processes of TF_CONFIG. [default: mirrored with several GPUs]",
 )
-@click.option("--join-timeout", default=60.0, show_default=True, help="Seconds to wait for the other workers.")
+@click.option(
+    "--join-timeout",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Seconds to wait for the other workers.",
+)
 @click.option(
     "--split-seed",
     default=0,
@@ -118,6 +124,7 @@ def data(source: str, out: Path | None, split_seed: int, json_file: Path | None)
     type=click.IntRange(0),
     help="Of the data's splits; measure with the same one.",
 )
+@TRUST
 def train(
     model: str,
     data: str,
@@ -133,6 +140,7 @@ def train(
     distribute: str | None,
     join_timeout: float,
     split_seed: int,
+    trust: bool,
     **flags: Any,
 ) -> None:
     """Train MODEL, a network of the zoo, on an image data set.
@@ -155,6 +163,7 @@ def train(
     from edgeres.preprocess import from_option, resized
     from edgeres.storage import require_absent
     from edgeres.training.cluster import PeerLostError, read_cluster
+    from edgeres.training.kernels import choose_kernels
 
     require_installed("tf_keras", extra="train", purpose="training")
     # What can be refused at once is refused before TensorFlow is loaded.
@@ -163,6 +172,7 @@ def train(
     if not resume and (cluster is None or cluster.chief):
         require_absent(out)
     dataset = open_dataset(data, seed=split_seed)
+    choose_kernels(deterministic=settings.deterministic)
     with muted():
         from edgeres.models import find_network
         from edgeres.models.pretrained import read_weights
@@ -175,12 +185,14 @@ def train(
     from edgeres.training.restart import restart
 
     size = chosen.input_size if input_size is None else input_size
-    start = read_weights(chosen, weights) if weights else None
+    start = read_weights(chosen, weights, trust=trust) if weights else None
     if preprocess is None and start is not None and start.contract is not None:
         contract = resized(start.contract, height=size, width=size)
     else:
         contract = from_option(preprocess or chosen.preprocess, height=size, width=size)
-    guide = open_teacher(teacher, dataset, contract, settings.distill.preprocess) if teacher else None
+    guide = None
+    if teacher:
+        guide = open_teacher(teacher, dataset, contract, settings.distill.preprocess, trust=trust)
 
     plan = Plan(chosen, width, dataset, contract, settings, start, guide)
     devices = Devices(distribute, cluster, join_timeout)

@@ -11,10 +11,11 @@ from typing import Any
 
 from edgeres.errors import ModelError
 
-# Layers that carry code, load other files, or call a method of any object.
+# Layers that carry code or an operator of TensorFlow, load other files, or call a method of any object.
 _CODE = {"Lambda", "ClassMethod", "InstanceMethod", "InstanceProperty", "__lambda__", "__typespec__"}
-_CODE |= {"TorchModuleWrapper", "FlaxLayer", "JaxLayer", "TFSMLayer"}
-_FILES = {"TextVectorization", "StringLookup", "IntegerLookup", "IndexLookup"}
+_CODE |= {"TorchModuleWrapper", "FlaxLayer", "JaxLayer", "TFSMLayer", "ModuleWrapper", "TensorFlowOpLayer"}
+_CODE |= {"ResidualWrapper", "DropoutWrapper"}  # of RNN cells: tf_keras takes their function from bytecode
+_FILES = {"TextVectorization", "StringLookup", "IntegerLookup", "IndexLookup", "DenseFeatures", "SequenceFeatures"}
 
 _DATA = {"__keras_tensor__", "__tensor__", "__numpy__", "__tuple__", "__ellipsis__", "__bytes__", "__slice__"}
 """Values, not objects."""
@@ -56,6 +57,7 @@ def check_config(config: Any, *, where: str) -> None:
     Raises:
         ModelError: a Lambda, a custom class, a function from elsewhere, a layer that opens files; says which, and in
             which layer.
+        RecursionError: it is nested too deeply to be walked.
     """
     for layer, item in _serialized(config, layer="model"):
         reason = _objection(item)
@@ -94,15 +96,17 @@ def _objection(item: dict[str, Any]) -> str | None:
 
 def _module_objection(kind: str, module: str | None) -> str | None:
     """Whether a class may be taken from a module; an `.h5` names none, there Keras takes only what it knows."""
-    if "." in kind:  # Keras would look for a class inside a class
+    if module is not None and module not in (_CONSTANTS, *_OPERATIONS):
+        parts = [part for part in module.split(".") if part != "src"]
+        if parts[0] not in ("keras", "tf_keras"):
+            return f"{kind} comes from the module '{module}'"
+        allowed = kind in _TOP if len(parts) == 1 else parts[1] in _PARTS
+        if not allowed:
+            return f"{kind} of '{module}' is not a part of a network"
+    # Keras would look for a class inside a class, and tf_keras calls a function where it expects a class.
+    if "." in kind or not (kind.lstrip("_")[:1].isupper() or kind.startswith("_v1_")):
         return f"{kind!r} is not the name of a class"
-    if module is None or module in (_CONSTANTS, *_OPERATIONS):
-        return None
-    parts = [part for part in module.split(".") if part != "src"]
-    if parts[0] not in ("keras", "tf_keras"):
-        return f"{kind} comes from the module '{module}'"
-    allowed = kind in _TOP if len(parts) == 1 else parts[1] in _PARTS
-    return None if allowed else f"{kind} of '{module}' is not a part of a network"
+    return None
 
 
 def _function_objection(kind: str, item: dict[str, Any]) -> str | None:

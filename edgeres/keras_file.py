@@ -30,6 +30,10 @@ CARD = "edgeres.json"
 SAVED_MODEL = "saved_model.pb"
 """The file that makes a folder a SavedModel."""
 
+MAX_UNPACKED = 64 << 20
+"""A larger member of an archive must not be compressed to less than a hundredth."""
+
+_MAX_RATIO = 100
 _READ_SAVED_MODEL = "edgeres.saved_model:read"  # by name: it takes TensorFlow
 
 # What a damaged archive, a damaged HDF5 file and a configuration of the wrong shape raise.
@@ -109,13 +113,13 @@ def read_keras_file(path: Path, *, trust: bool = False) -> KerasFile:
         raise ModelError(f"{path} does not exist", fix="give the path of a .keras or .h5 file, or of a SavedModel")
     try:
         config, version, card = (_read_archive if path.suffix == ".keras" else _read_hdf5)(path)
-    except _UNREADABLE as problem:
+        if not trust:
+            # How it was compiled is never loaded: a loss of the user's own, say, does no harm.
+            check_config({key: value for key, value in config.items() if key != "compile_config"}, where=str(path))
+    except _UNREADABLE as problem:  # too deep a configuration among them: a RecursionError is a RuntimeError
         raise ModelError(
             f"{path} is not a readable Keras file: {problem}", fix="save it again with model.save(path)"
         ) from problem
-    if not trust:
-        # How it was compiled is never loaded: a loss of the user's own, say, does no harm.
-        check_config({key: value for key, value in config.items() if key != "compile_config"}, where=str(path))
     generation: Literal[2, 3] = 3 if version.split(".")[0].isdecimal() and int(version.split(".")[0]) >= 3 else 2
     return KerasFile(path, sha256_file(path), config, generation, version, card, trust)
 
@@ -128,12 +132,20 @@ def sha256_folder(path: Path) -> str:
 
 def _read_archive(path: Path) -> tuple[dict[str, Any], str, ModelCard | None]:
     with zipfile.ZipFile(path) as archive:
+        _require_modest(archive)
         config = json.loads(archive.read("config.json"))
         metadata = json.loads(archive.read("metadata.json"))
         card = None
         if CARD in archive.namelist():
             card = decode(ModelCard, json.loads(archive.read(CARD)), where=f"{path}: {CARD}", error=ModelError)
     return _mapping(config), str(metadata["keras_version"]), card
+
+
+def _require_modest(archive: zipfile.ZipFile) -> None:
+    """Refuse a small archive that unpacks to gigabytes; Keras itself stores its members uncompressed."""
+    for member in archive.infolist():
+        if member.file_size > max(MAX_UNPACKED, _MAX_RATIO * member.compress_size):
+            raise ValueError(f"{member.compress_size:,} bytes unpack to '{member.filename}' of {member.file_size:,}")
 
 
 def _mapping(config: Any) -> dict[str, Any]:

@@ -54,10 +54,9 @@ def load(file: KerasFile) -> Any:
     except Exception as problem:  # a hostile or newer file can make Keras raise anything
         if (full := full_temporary_folder(problem)) is not None:
             raise full from problem
-        reason = next((line for line in str(problem).splitlines() if line.strip()), type(problem).__name__)
         writer = file.version if file.generation == 0 else f"Keras {file.version}"
         raise ModelError(
-            f"Keras cannot load {file.path}: {reason}",
+            f"Keras cannot load {file.path}: {_reason(problem)}",
             details=(f"it was written by {writer}",),
             fix="save it again with model.save(path), from Keras' own layers",
         ) from problem
@@ -94,10 +93,19 @@ def prunable(model: Any, *, generation: int) -> Prunable:
     except NotRebuiltError as problem:
         return Prunable(None, str(problem))
     except Exception as problem:  # noqa: BLE001 - tf_keras refuses settings by exceptions of every kind
-        return Prunable(None, f"tf_keras refuses a layer: {str(problem).strip().splitlines()[0]}")
-    if (difference := excess(model, flat)) is not None:
+        return Prunable(None, f"tf_keras refuses a layer: {_reason(problem)}")
+    try:
+        difference = excess(model, flat)
+    except Exception as problem:  # noqa: BLE001 - a model of a fixed batch, say, does not take one image
+        return Prunable(None, f"it cannot be run on a single image: {_reason(problem)}")
+    if difference is not None:
         return Prunable(None, f"its tf_keras counterpart's outputs differ by {difference:.2g} of the largest")
     return Prunable(flat)
+
+
+def _reason(problem: Exception) -> str:
+    """The first line of what went wrong."""
+    return next((line.strip() for line in str(problem).splitlines() if line.strip()), type(problem).__name__)
 
 
 def _build(copy: KerasFile, file: KerasFile) -> Any:

@@ -176,7 +176,7 @@ def open_image(content: Content, *, exif: bool = True) -> Image.Image:
         raise DataError(f"not an image (accepted: {', '.join(FORMATS)})") from None
     except Image.DecompressionBombError:  # Pillow's own limit, far above
         raise DataError(f"the image has more than the {MAX_PIXELS:,} pixels accepted", fix=_SHRINK) from None
-    except (OSError, ValueError, SyntaxError, EOFError) as problem:
+    except (OSError, ValueError, SyntaxError, EOFError, OverflowError) as problem:
         raise DataError(f"the image is corrupt: {problem}") from problem
 
 
@@ -243,7 +243,7 @@ def from_option(option: str, *, height: int, width: int, depth: int = 3) -> Prep
     if contract.shape != (height, width, depth):
         raise ConfigError(
             f"{option} makes inputs of {contract.shape}, the model takes {(height, width, depth)}",
-            fix="leave height and width out of the file",
+            fix="leave height and width out of the file" if contract.depth == depth else "give other channels in it",
         )
     return contract
 

@@ -31,7 +31,7 @@ _STATEFUL = frozenset(_VARIABLES_AND_CALLS.split())
 
 _OUTSIDE_WORDS = """
     file path directory pyfunc checkpoint save restore reader record dataset lmdb sql rpc socket http remote xla custom
-    table plugin library
+    table plugin library vocab proto debug abort mlir
 """
 _OUTSIDE = tuple(_OUTSIDE_WORDS.split())
 """In the names of operators that reach out of the graph although TensorFlow calls them stateless."""

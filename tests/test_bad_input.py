@@ -157,7 +157,7 @@ def test_images_that_cannot_be_decoded_are_4_and_named(refused: Refused, folder:
         ("train resnet8 --learning-rate nan", "learning_rate"),
         ("train resnet8 --width -1", "give a width in"),
         ("train resnet8 --width nan", "give a width in"),
-        ("train resnet8 --input-size 7", "input_size must be in 16"),
+        ("train resnet8 --input-size 7", "input_size of resnet8 must be in 16"),
         ("train resnet8 --input-size 0", "give another input size"),
         ("train resnet8 --config settings.yaml", "did you mean 'epochs'?"),
         ("train resnet8 --config empty", "Is a directory"),

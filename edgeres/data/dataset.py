@@ -169,7 +169,8 @@ class Dataset:
     def _require_few(self, found: Examined) -> None:
         """The share counts over the whole data set: the rest is looked at where this part does not settle it."""
         corrupt, images = found.corrupt, len(self)
-        if corrupt and len(corrupt) <= self._most() and too_many(len(corrupt), len(found.sound)):
+        unusable = len(corrupt) + len(self.rejected)
+        if corrupt and len(corrupt) <= self._most() and too_many(unusable, len(found.sound)):
             everything = [
                 examine(split.images, split.indices, wanted=None, most=self._most()) for split in self.splits.values()
             ]

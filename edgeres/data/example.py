@@ -77,6 +77,7 @@ def _integers(data: bytes, span: Span) -> Iterator[int]:
 
 
 def _signed(value: int) -> int:
+    value &= (1 << 64) - 1  # a varint holds up to 70 bits; protobuf too drops those above
     return value - (1 << 64) if value >= 1 << 63 else value
 
 

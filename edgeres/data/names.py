@@ -51,5 +51,7 @@ def pack(groups: Iterable[Iterable[str]]) -> Names:
 
 
 def is_label(name: str) -> bool:
-    """Whether a text can name a class: no control characters, line breaks or broken text."""
-    return not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name)
+    """Whether a text can name a class: not blank, no control characters, line breaks or broken text."""
+    return bool(name.strip()) and not any(
+        unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name
+    )

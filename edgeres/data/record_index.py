@@ -29,7 +29,7 @@ IMAGE_KEYS = ("image/encoded", "image", "image_raw", "image/raw", "img", "jpeg",
 LABEL_KEYS = ("image/class/label", "label", "labels", "class", "class_id", "target", "y")
 TEXT_KEYS = ("image/class/text", "label_text", "label/text", "class_text", "class_name", "text")
 
-_VERSION = 1
+_VERSION = 2
 _log = logging.getLogger(__name__)
 
 
@@ -114,6 +114,8 @@ class _Builder:
             found = features(record.data)
         except MalformedError as problem:
             return f"the record is no tf.train.Example ({problem})"
+        if not found:
+            return "the record has no features"
         keys = self._keys = self._keys or detect(self._source, found)
         image, label = found.get(keys.image, Feature()), self._label(record, found.get(keys.label, Feature()))
         if len(image.spans) != 1:
@@ -122,7 +124,9 @@ class _Builder:
             return f"the record has no label in '{keys.label}'"
         text = found.get(keys.text or "", Feature()).spans
         if text and label not in self._texts and not self._numbers:
-            self._texts[label] = record.data[slice(*text[0])].decode("utf-8", "replace")
+            name = record.data[slice(*text[0])].decode("utf-8", "replace")
+            if name.strip():
+                self._texts[label] = name
         start, end = image.spans[0]
         self._files.append(file)
         self._starts.append(record.start + start)

@@ -30,7 +30,7 @@ from edgeres.errors import DataError, require
 from edgeres.preprocess import Content
 
 _SPLITS: dict[str, SplitName] = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
-_NAME = re.compile(r"[A-Za-z_]\w*(/[\w.+-]+)?(:[\w.*]+)?")
+_NAME = re.compile(r"[A-Za-z_]\w*(/[\w.+-]+)?(:(\d[\w.*]*|experimental_latest))?")
 _EXAMPLES = "write tfds:NAME, tfds:NAME/CONFIG or tfds:NAME:VERSION, with ?data_dir=PATH where it lies elsewhere"
 
 

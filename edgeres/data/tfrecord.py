@@ -91,7 +91,7 @@ def _matched(source: str, pattern: str) -> list[Path]:
     if not pattern:
         raise DataError(f"'{source}' names no files", fix="write tfrecord:GLOB, e.g. 'tfrecord:photos/*.tfrecord'")
     expanded = os.path.expanduser(pattern)  # noqa: PTH111 - a pattern is no path
-    found = sorted(glob.glob(expanded, recursive=True))  # noqa: PTH207 - an absolute pattern is none for Path.glob
+    found = sorted(set(glob.glob(expanded, recursive=True)))  # noqa: PTH207 - an absolute pattern is none for Path.glob
     paths = [Path(name) for name in found if Path(name).is_file() and not Path(name).name.startswith(".")]
     if not paths:
         folder = found[0] if len(found) == 1 and Path(found[0]).is_dir() else None
@@ -170,11 +170,15 @@ def _classes(source: str, index: Index, labels: tuple[str, ...] | None) -> tuple
             )
         return labels, index.labels
     values = np.unique(index.labels)
-    names = [index.texts.get(value, str(value)) for value in values.tolist()]
-    names = [f"{name} ({value})" if names.count(name) > 1 else name for name, value in zip(names, values, strict=True)]
+    plain = [index.texts.get(value, str(value)) for value in values.tolist()]
+    names = [f"{name} ({value})" if plain.count(name) > 1 else name for name, value in zip(plain, values, strict=True)]
+    if len(set(names)) < len(names):  # a name was what another became
+        names = [f"{name} ({value})" for name, value in zip(plain, values, strict=True)]
     if len(names) == 1:
         raise DataError(f"{source} has a single class, '{names[0]}': there is nothing to tell apart", fix="add classes")
     for name in names:
         if not is_label(name):
-            raise DataError(f"{source}: the class name {name!r} has control characters or line breaks", fix="rename it")
+            raise DataError(
+                f"{source}: the class name {name!r} is blank, or has control characters or line breaks", fix="rename it"
+            )
     return tuple(names), np.searchsorted(values, index.labels).astype(np.int64)

@@ -181,6 +181,8 @@ def _read(path: Path | None) -> NDArray[np.uint64]:
             keys = np.load(path, allow_pickle=False)
             if keys.dtype == np.uint64 and keys.ndim == 1:
                 return np.sort(keys)
-    except (OSError, ValueError, EOFError):
+    except FileNotFoundError:
         pass
+    except Exception as problem:  # noqa: BLE001 - whatever numpy raises of a damaged file: the images are decoded again
+        _log.info("%s is not used: %s", path, problem)
     return np.empty(0, np.uint64)

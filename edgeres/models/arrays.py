@@ -24,16 +24,16 @@ Arrays = dict[str, LayerArrays]
 _SAVE_AGAIN = "save it again, as .keras with model.save(path), or as .h5 with tf_keras' model.save_weights(path)"
 
 
-def read_arrays(path: Path) -> Arrays:
+def read_arrays(path: Path, *, trust: bool = False) -> Arrays:
     """The weights of a `.keras` file, or of an `.h5` file of a model or of weights alone.
 
     Raises:
-        ModelError: absent, unreadable, of another format, or a `.keras` that would run code.
+        ModelError: absent, unreadable, of another format, or a `.keras` that would run code, unless `trust`.
     """
     if not path.is_file():
         raise ModelError(f"{path} is no file of weights", fix="give a run folder, a .keras or an .h5 file")
     if path.suffix not in (".h5", ".hdf5"):
-        return arrays_of(load(read_keras_file(path)))
+        return arrays_of(load(read_keras_file(path, trust=trust)))
     try:
         check_links(path, where=path)
         with h5py.File(path, "r") as file:

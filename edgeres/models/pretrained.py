@@ -56,25 +56,26 @@ def load_weights(model: Any, network: Network, source: str) -> Loaded:
     return put_weights(model, read_weights(network, source))
 
 
-def read_weights(network: Network, source: str) -> Weights:
+def read_weights(network: Network, source: str, *, trust: bool = False) -> Weights:
     """The weights that `source` names for a network.
 
     Args:
         network: of the zoo.
         source: "imagenet"; a run folder; a `.keras` or `.h5` file; a weights file of `keras.applications`.
+        trust: code in a Keras file may run.
 
     Raises:
         ModelError: absent, unreadable, of another network, or ImageNet weights that cannot be had.
     """
     path = _imagenet_file(network) if source == IMAGENET else _file(Path(source))
-    arrays = read_arrays(path)
+    arrays = read_arrays(path, trust=trust)
     if any(application.first in arrays for application in APPLICATIONS.values()):
         application = APPLICATIONS.get(network.name)
         arrays = _translated(application, arrays, network, path)
         size = network.input_size
         contract = named(application.preset, height=size, width=size) if application else None
     else:
-        contract = _contract(path, network)
+        contract = _contract(path, network, trust=trust)
     return Weights(source, path, sha256_file(path), arrays, contract)
 
 
@@ -139,12 +140,12 @@ def _file(source: Path) -> Path:
     return source / MODEL
 
 
-def _contract(path: Path, network: Network) -> Preprocess | None:
+def _contract(path: Path, network: Network, *, trust: bool) -> Preprocess | None:
     """The preprocessing that a file of edgeres carries, which must be of the same network.
 
     Networks may have equal weights and compute otherwise: v1 and v1.5, a plain one and one with shortcut A.
     """
-    card = read_keras_file(path).card if path.suffix == ".keras" else None
+    card = read_keras_file(path, trust=trust).card if path.suffix == ".keras" else None
     if card and card.network and card.network.name != network.name:
         raise ModelError(
             f"{path}: weights for another network: it is {card.network.name}, not {network.name}",
@@ -157,7 +158,7 @@ def _translated(application: Application | None, arrays: Arrays, network: Networ
     try:
         if application is not None and application.first in arrays:
             return application.translate(arrays)
-    except (KeyError, ValueError):  # a layer that theirs would have is absent, or has other weights
+    except (LookupError, TypeError, ValueError):  # a layer that theirs would have is absent, or has other weights
         pass
     raise ModelError(
         f"{path}: weights for another network: it is of keras.applications, but not of the model for {network.name}",

@@ -72,7 +72,7 @@ def read_cluster(environment: Mapping[str, str] = os.environ) -> Cluster:
     if not addresses:
         raise _wrong("'cluster' names no process")
     kind, index = task.get("type"), task.get("index")
-    if kind not in jobs:
+    if not isinstance(kind, str) or not jobs.get(kind):
         raise _wrong(f"'task.type' is {kind!r}, which 'cluster' does not have")
     own = len(jobs[kind])
     if type(index) is not int or not 0 <= index < own:

@@ -77,7 +77,9 @@ class Distilled:
         return (1 - alpha) * self.labels(inputs, targets, logits) + alpha * temperature**2 * soft
 
 
-def open_teacher(path: Path, dataset: Dataset, student: Preprocess, option: str | None) -> Teacher:
+def open_teacher(
+    path: Path, dataset: Dataset, student: Preprocess, option: str | None, *, trust: bool = False
+) -> Teacher:
     """Check a teacher's file against the data and the student's preprocessing; nothing is built.
 
     Args:
@@ -85,13 +87,14 @@ def open_teacher(path: Path, dataset: Dataset, student: Preprocess, option: str 
         dataset: what the student learns.
         student: the student's contract.
         option: what `--preprocess` says for a file that does not carry its contract.
+        trust: code in the file may run.
 
     Raises:
-        ModelError: no Keras file, or one that would run code.
+        ModelError: no Keras file, or one that would run code, unless `trust`.
         DataError: it was trained on other classes.
         ConfigError: its preprocessing is not known, or takes other images than the student's.
     """
-    file = read_keras_file(path / MODEL if is_run(path) else path)
+    file = read_keras_file(path / MODEL if is_run(path) else path, trust=trust)
     if file.card is not None and file.card.labels != dataset.labels:
         raise DataError(
             f"the teacher {path} was trained on other classes than {dataset.source} has",

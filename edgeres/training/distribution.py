@@ -62,9 +62,8 @@ class Group:
         if self.workers == 1:
             return content
         size = int(self._from_chief(np.asarray([len(content)], np.int32))[0])
-        padded = (
-            content.ljust(-(-size // 4) * 4, b"\0")[: -(-size // 4) * 4] if self.chief else bytes(-(-size // 4) * 4)
-        )
+        length = -(-size // 4) * 4  # of whole int32
+        padded = content.ljust(length, b"\0") if self.chief else bytes(length)
         return self._from_chief(np.frombuffer(padded, np.int32)).tobytes()[:size]
 
     def _from_chief(self, numbers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

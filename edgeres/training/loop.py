@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from edgeres.training.averages import Averages
 from edgeres.training.distribution import Group
-from edgeres.training.step import Objective, Step, Totals
+from edgeres.training.step import Losses, Step, Totals
 
 StepsDone = Callable[[int, float], None]
 """Called within an epoch with the steps that are done and the images a second so far."""
@@ -50,7 +50,7 @@ class Loop:
 
         return run
 
-    def measuring(self, model: Any, objective: Objective) -> Any:
+    def measuring(self, model: Any, objective: Losses) -> Any:
         """Loss and accuracy of a model in inference as one graph that takes a batch."""
 
         def look(inputs: Any, targets: Any) -> None:

@@ -17,7 +17,7 @@ class EpochLines:
         self._epochs = epochs
         self._console = Console(stderr=True, highlight=False)
         self._status = self._console.status("starting")
-        self._began: float | None = None
+        self._began: tuple[float, int] | None = None  # when the first call within an epoch came, and steps done then
 
     def __enter__(self) -> EpochLines:
         self._status.start()
@@ -36,7 +36,7 @@ class EpochLines:
             soft_wrap=True,
         )
         self._began = None
-        self._status.update(f"epoch {epoch.epoch + 1}/{epochs}")
+        self._status.update(f"epoch {epoch.epoch + 1}/{epochs}" if epoch.epoch < epochs else "measuring")
 
     def within(self, epoch: int, done: int, steps: int, images_per_second: float) -> None:
         """Show the epoch that runs: steps that are done, speed, and the time that training it still takes."""
@@ -45,7 +45,8 @@ class EpochLines:
     def _words(self, done: int, steps: int, images_per_second: float) -> str:
         now = time.monotonic()
         if self._began is None:
-            self._began = now
+            self._began = now, done
             return f"step {done}/{steps}"
-        left = timedelta(seconds=round((now - self._began) / max(1, done - 1) * (steps - done)))
+        since, first = self._began
+        left = timedelta(seconds=round((now - since) / max(1, done - first) * (steps - done)))
         return f"step {done}/{steps}  {images_per_second:,.0f} images/s  {left} left in this epoch"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from edgeres.errors import ConfigError, suggestion
@@ -33,7 +33,12 @@ class TransferSettings(_Group):
         le=10_000,
         description="first epochs that train the new layers only, all others as in inference",
     )
-    finetune_rate: float = Field(default=0.01, gt=0, le=100, description="peak of the schedule once all layers train")
+    finetune_rate: float = Field(
+        default=0.01,
+        gt=0,
+        le=100,
+        description="peak of the schedule once all layers train; 0.0001 for adamw unless given",
+    )
 
 
 class DistillSettings(_Group):
@@ -99,8 +104,20 @@ class TrainingSettings(_Group):
     @classmethod
     def _rate_of_the_optimizer(cls, values: Any) -> Any:
         if isinstance(values, dict) and values.get("optimizer") == "adamw":
-            return {"learning_rate": 0.001, **values}
+            values = {"learning_rate": 0.001, "transfer": {}, **values}
+            if isinstance(values["transfer"], dict):
+                values["transfer"] = {"finetune_rate": 0.0001, **values["transfer"]}
         return values
+
+    @field_validator("class_weights", mode="wrap")
+    @classmethod
+    def _by_label(cls, value: Any, check: Callable[[Any], Any]) -> Any:
+        """YAML takes the label 3 for a number; and of two alternatives pydantic would tell the one not meant."""
+        try:
+            return check({str(label): weight for label, weight in value.items()} if isinstance(value, dict) else value)
+        except ValidationError:
+            expected = "'none', 'balanced', or by label weights of 0…1,000,000"
+            raise ValueError(f"class_weights must be {expected}, found {value!r}") from None
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainingSettings:
@@ -199,7 +216,8 @@ def schema_error(problem: ValidationError, *, where: str, known: Any) -> ConfigE
     if finding["type"] == "value_error":  # from a validator of ours, whose words need nothing added
         return ConfigError(f"{where}: {finding['ctx']['error']}", fix="give settings that fit together")
     found = f", found {finding['input']!r}" if not isinstance(finding["input"], dict) else ""
-    message = f"{where}: {key or 'the document'}: {finding['msg'].lower()}{found}"
+    told = "expected a mapping of keys to values" if finding["type"] == "model_type" else finding["msg"].lower()
+    message = f"{where}: {key or 'the document'}: {told}{found}"
     return ConfigError(message, fix="give a value that fits")
 
 

@@ -15,7 +15,7 @@ import tf_keras as keras
 Tensor = Any
 """float32."""
 
-Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
+Losses = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Losses (n,) of inputs (n, h, w, c), targets (n, classes) and logits (n, classes)."""
 
 
@@ -59,7 +59,7 @@ class Step:
     `compiled`: whether XLA compiles forward and backward.
     """
 
-    def __init__(self, model: Any, optimizer: Any, objective: Objective, *, parts: int = 1, compiled: bool = False):
+    def __init__(self, model: Any, optimizer: Any, objective: Losses, *, parts: int = 1, compiled: bool = False):
         self._model, self._optimizer, self._objective, self._parts = model, optimizer, objective, parts
         self._variables = model.trainable_variables
         self._gradients = tf.function(self._backward, jit_compile=True) if compiled else self._backward

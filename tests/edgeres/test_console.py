@@ -219,12 +219,3 @@ console.main([])
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout, ended.stderr.strip()) == (code, "", said)
-
-
-@pytest.mark.parametrize(("before", "after"), [(None, "1"), ("0", "0")])
-def test_onednn_is_on_unless_the_user_has_said(before: str | None, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")  # so that it is restored, whatever it was
-    if before is None:
-        monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
-    assert run(["models", "--help"]) == 0
-    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == after

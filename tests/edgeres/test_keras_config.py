@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from edgeres.errors import ModelError
 from edgeres.keras_config import check_config
 from edgeres.keras_file import read_keras_file
 from edgeres.keras_io import load
-from tests.edgeres.keras_models import classifier, edit_config, saved
+from tests.edgeres.keras_models import classifier, edit_archive, edit_config, saved
 
 
 def generation(number: int) -> Any:
@@ -87,6 +89,11 @@ def convolution(config: dict[str, Any]) -> dict[str, Any]:
         ({"class_name": "TFSMLayer"}, "TFSMLayer runs code"),
         ({"class_name": "__typespec__"}, "__typespec__ runs code"),
         ({"class_name": "StringLookup"}, "StringLookup reads files"),
+        ({"class_name": "DenseFeatures"}, "DenseFeatures reads files"),
+        ({"class_name": "TensorFlowOpLayer"}, "TensorFlowOpLayer runs code"),
+        ({"class_name": "ModuleWrapper"}, "ModuleWrapper runs code"),
+        ({"module": "keras.models", "class_name": "load_model"}, "'load_model' is not the name of a class"),
+        ({"module": None, "class_name": "deserialize_keras_object"}, "is not the name of a class"),
         ({"class_name": "Absent", "registered_name": "Lambda"}, "Lambda runs code"),
         ({"class_name": "Absent", "registered_name": "Conv2D"}, "Conv2D is a custom class"),
         ({"class_name": "Outer.Lambda"}, "'Outer.Lambda' is not the name of a class"),
@@ -174,3 +181,56 @@ def test_keras_own_classes_pass() -> None:
     check_config(classifier(tf_keras).get_config(), where="x")
     check_config({"layers": [{"class_name": "Dense", "module": "keras.layers", "registered_name": None}]}, where="x")
     check_config(None, where="x")
+
+
+def runs_when_called(inputs: Any, outputs: Any) -> Any:
+    import os
+
+    os.environ["EDGERES_TEST_MARKER"] = "ran"
+    return outputs
+
+
+@pytest.mark.parametrize("wrapper", ["ResidualWrapper", "DropoutWrapper"])
+def test_bytecode_around_a_recurrent_cell_is_refused_before_it_runs(
+    wrapper: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import base64
+    import marshal
+    import os
+
+    def wrap(config: dict[str, Any]) -> None:
+        layer = next(each for each in config["config"]["layers"] if each["class_name"] == "RNN")["config"]
+        code = base64.encodebytes(marshal.dumps(runs_when_called.__code__)).decode()
+        name = "residual_fn" if wrapper == "ResidualWrapper" else "dropout_state_filter_visitor"
+        inner = {
+            "cell": layer["cell"],
+            name: [code, None, None],
+            f"{name}_type": "lambda",
+            f"{name}_module": "builtins",
+        }
+        layer["cell"] = {"class_name": wrapper, "config": inner}
+
+    monkeypatch.delenv("EDGERES_TEST_MARKER", raising=False)
+    layers = tf_keras.layers
+    body = tf_keras.Sequential([layers.Reshape((8, 24)), layers.RNN(layers.LSTMCell(24)), layers.Dense(3)])
+    body(np.zeros((1, 8, 8, 3), np.float32))
+    model = tf_keras.Sequential([tf_keras.Input((8, 8, 3)), *body.layers])
+    path = saved(model, tmp_path / "m.h5")
+    with h5py.File(path, "a") as file:
+        config = json.loads(file.attrs["model_config"])
+        wrap(config)
+        file.attrs["model_config"] = json.dumps(config)
+    if wrapper == "ResidualWrapper":  # the code is real: Keras itself runs it
+        tf_keras.models.load_model(path, compile=False)
+        assert os.environ.pop("EDGERES_TEST_MARKER") == "ran"
+    with pytest.raises(ModelError, match=f"{wrapper} runs code"):
+        read_keras_file(path)
+    assert "EDGERES_TEST_MARKER" not in os.environ
+
+
+def test_a_configuration_nested_too_deeply_is_an_error(tmp_path: Path) -> None:
+    path = saved(classifier(tf_keras), tmp_path / "m.keras")
+    for depth in (900, 980, 3000, 100_000):  # from Python 3.12 on, JSON is read deeper than the walk over it can go
+        edit_archive(path, "config.json", b'{"config": ' + b"[" * depth + b"]" * depth + b"}")
+        with contextlib.suppress(ModelError):  # never a RecursionError
+            read_keras_file(path)

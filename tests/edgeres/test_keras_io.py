@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 from tf_keras import layers
 
 from edgeres.errors import ModelError, OutputError
 from edgeres.keras_file import read_keras_file
-from edgeres.keras_io import load, save_model
+from edgeres.keras_io import load, load_prunable, save_model
 from tests.edgeres.keras_models import SHAPE, classifier, saved
 from tests.edgeres.test_keras_file import MODEL_CARD
 
@@ -156,3 +157,27 @@ def test_a_file_from_a_newer_keras_is_an_error_that_says_which(tmp_path: Path) -
     with pytest.raises(ModelError) as caught:
         load(read_keras_file(path))
     assert caught.value.details == (f"it was written by Keras {tf_keras.__version__}",)
+
+
+@pytest.mark.parametrize("member", ["config.json", "model.weights.h5", "assets/x"])
+def test_an_archive_that_unpacks_to_gigabytes_is_refused_before_it_is_unpacked(member: str, tmp_path: Path) -> None:
+    import zipfile
+
+    path = saved(classifier(tf_keras), tmp_path / "m.keras")
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open(f"{member} ", "w") as stream:
+        for _ in range(65):
+            stream.write(bytes(1 << 20))
+    with pytest.raises(ModelError, match=rf"unpack to '{member} ' of 68,157,440"):
+        read_keras_file(path)
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_model_for_a_fixed_batch_cannot_be_pruned_and_says_why(number: int, tmp_path: Path) -> None:
+    import keras
+
+    kind = tf_keras if number == 2 else keras
+    image = kind.Input(batch_shape=(8, *SHAPE))
+    flat = tf.reshape(image, (8, 192)) if number == 2 else keras.ops.reshape(image, (8, 192))
+    path = saved(kind.Model(image, kind.layers.Dense(3)(flat)), tmp_path / "m.keras")
+    with pytest.raises(ModelError, match="cannot be pruned: it cannot be run on a single image: "):
+        load_prunable(read_keras_file(path))

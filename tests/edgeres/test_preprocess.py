@@ -352,7 +352,7 @@ def test_an_option_is_a_preset_or_a_file(tmp_path: Path) -> None:
     [
         ("sclae: 1", "unknown key 'sclae'", "did you mean 'scale'?"),
         ("height: 9", r"makes inputs of \(9, 8, 3\), the model takes \(8, 8, 3\)", "leave height"),
-        ("channels: gray", r"makes inputs of \(8, 8, 1\)", "leave height"),
+        ("channels: gray", r"makes inputs of \(8, 8, 1\)", "give other channels"),
         ("- 1", "expected a mapping", "see"),
         ("", "expected a mapping", "see"),
         ("a: [", "cannot read the preprocessing file", None),
@@ -374,3 +374,10 @@ def test_an_unknown_preset_is_answered_with_the_nearest(tmp_path: Path) -> None:
     assert caught.value.fix == "did you mean 'torch'?"
     with pytest.raises(ConfigError, match="cannot read"):
         from_option(str(tmp_path / "absent.yaml"), height=8, width=8)
+
+
+def test_damage_that_pillow_reports_as_an_overflow_is_a_corrupt_image() -> None:
+    strip_offset, as_long8 = b"\x11\x01\x04\x00", b"\x11\x01\x10\x00"  # 8 bytes of white pixels become the offset
+    content = encoded(Image.new("1", (16, 16), 1), "TIFF").replace(strip_offset, as_long8)
+    with pytest.raises(DataError, match="corrupt"):
+        open_image(content)

@@ -164,3 +164,20 @@ def test_a_folder_whose_weights_are_gone_is_an_error(folders: dict[str, tuple[Pa
     with pytest.raises(ModelError, match="cannot load") as caught:
         load(read_keras_file(path))
     assert caught.value.details == (f"it was written by TensorFlow {tf.__version__}",)
+
+
+def dumped(place: str) -> Any:
+    return lambda scores: tf.raw_ops.DebugIdentity(input=scores, tensor_name="x:0", debug_urls=[f"file://{place}"])
+
+
+def remapped(_: str) -> Any:
+    settings = {"new_vocab_file": "a", "old_vocab_file": "b", "new_vocab_offset": 0, "num_new_vocab": 1}
+    return lambda scores: scores + tf.cast(tf.raw_ops.GenerateVocabRemapping(**settings)[1], tf.float32)
+
+
+@pytest.mark.parametrize(("effect", "name"), [(dumped, "DebugIdentity"), (remapped, "GenerateVocabRemapping")])
+def test_stateless_operators_that_touch_files_are_refused(effect: Any, name: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "m", effect(str(tmp_path / "dump")))
+    with pytest.raises(ModelError, match=f"the operator {name} reaches files"):
+        read_keras_file(path)
+    assert not (tmp_path / "dump").exists()

@@ -249,7 +249,7 @@ def test_ctrl_c_while_profiling_ends_with_130_and_leaves_no_child(tmp_path: Path
 
 
 def test_ctrl_c_while_evaluating_ends_with_130_and_leaves_no_child(tmp_path: Path) -> None:
-    Image.new("RGB", (4000, 4000), (9, 99, 200)).save(tmp_path / "large.png")
+    Image.new("RGB", (1200, 1200), (9, 99, 200)).save(tmp_path / "large.png")
     for label in LABELS_OF_DATA:
         (tmp_path / "large" / label).mkdir(parents=True)
         for number in range(200):

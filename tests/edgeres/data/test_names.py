@@ -35,6 +35,9 @@ def test_a_million_names_take_about_their_own_length() -> None:
     assert held < 10_000 * (16 + 8) + 200
 
 
-@pytest.mark.parametrize(("name", "fits"), [("ant eater", True), ("ünï", True), ("a\nb", False), ("a\udcffb", False)])
+@pytest.mark.parametrize(
+    ("name", "fits"),
+    [("ant eater", True), ("ünï", True), ("", False), (" ", False), ("a\nb", False), ("a\udcffb", False)],
+)
 def test_labels_are_printable(name: str, fits: bool) -> None:
     assert is_label(name) is fits

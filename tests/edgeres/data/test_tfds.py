@@ -103,7 +103,9 @@ def test_what_is_not_prepared_is_not_downloaded(tmp_path: Path) -> None:
     assert not any(tmp_path.rglob("*"))
 
 
-@pytest.mark.parametrize("name", ["", "a b", "../x", "mnist?", "mnist?data_dir=", "mnist?folder=/x", "mnist[train]"])
+@pytest.mark.parametrize(
+    "name", ["", "a b", "../x", "mnist?", "mnist?data_dir=", "mnist?folder=/x", "mnist[train]", "huggingface:mnist"]
+)
 def test_what_is_no_name_is_refused(name: str) -> None:
     refused(f"tfds:{name}", "is no name of a data set", "tfds:NAME")
 

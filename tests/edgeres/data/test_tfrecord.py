@@ -11,7 +11,7 @@ from edgeres.data import Dataset, open_dataset
 from edgeres.data.example import MalformedError, features
 from edgeres.errors import DataError
 from edgeres.preprocess import Preprocess
-from tests.edgeres.data.shards import Value, example, framed, write
+from tests.edgeres.data.shards import Value, example, field, framed, write
 from tests.edgeres.pictures import encoded
 
 NAMES = ("rose", "tulip")
@@ -223,3 +223,52 @@ def test_mutated_examples_are_read_or_malformed() -> None:
         except MalformedError:
             continue
         assert all(0 <= start <= end <= len(data) for each in found.values() for start, end in each.spans)
+
+
+def test_a_first_record_of_no_length_is_left_out(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.tfrecord", flowers(200))
+    path.write_bytes(framed(b"") + path.read_bytes())
+    dataset = open_dataset(f"tfrecord:{path}")
+    assert [each.why for each in dataset.rejected] == ["the record has no features"]
+
+
+def test_an_integer_of_more_than_64_bits_is_cut_as_protobuf_cuts_it() -> None:
+    wide = b"\xff" * 9 + b"\x7f"
+    entry = field(1, b"label") + field(2, field(3, field(1, wide)))
+    assert features(field(1, field(1, entry)))["label"].integers == (-1,)
+
+
+def test_a_file_that_a_pattern_matches_twice_is_read_once(tmp_path: Path) -> None:
+    write(tmp_path / "a" / "b" / "x.tfrecord", flowers(30))
+    assert len(open_dataset(f"tfrecord:{tmp_path}/**/**/*.tfrecord")) == 30
+
+
+def test_class_names_are_never_equal(tmp_path: Path) -> None:
+    texts = [b"a", b"a", b"a (0)"]
+    examples = [{"image": png(i), "label": i % 3, "text": texts[i % 3]} for i in range(30)]
+    assert open_dataset(f"tfrecord:{write(tmp_path / 'x', examples)}").labels == ("a (0)", "a (1)", "a (0) (2)")
+
+
+def test_a_blank_name_gives_way_to_the_number_and_a_blank_label_is_refused(tmp_path: Path) -> None:
+    named = [{"image": png(i), "label": i % 2, "text": b" "} for i in range(30)]
+    assert open_dataset(f"tfrecord:{write(tmp_path / 'named', named)}").labels == ("0", "1")
+    labelled = [{"image": png(i), "label": b"" if i % 2 else b"x"} for i in range(30)]
+    with pytest.raises(DataError, match="the class name '' is blank"):
+        open_dataset(f"tfrecord:{write(tmp_path / 'labelled', labelled)}")
+
+
+def test_records_that_were_left_out_count_with_images_that_are_corrupt(tmp_path: Path) -> None:
+    examples = flowers(500)
+    for number in range(0, 500, 125):
+        examples[number]["image/encoded"] = b"no image %d" % number
+    path = write(tmp_path / "x.tfrecord", examples)
+    path.write_bytes(framed(b"") * 4 + path.read_bytes())
+    dataset = open_dataset(f"tfrecord:{path}")
+    affected = next(name for name in ("train", "test") if len(dataset.dealt(name)) and holds_corrupt(dataset, name))
+    with pytest.raises(DataError, match="8 or more of 504 images cannot be decoded"):
+        dataset.split(affected)
+
+
+def holds_corrupt(dataset: Dataset, name: str) -> bool:
+    split = dataset.dealt(name)
+    return any(split.read(position).startswith(b"no image") for position in range(len(split)))

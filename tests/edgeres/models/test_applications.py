@@ -111,6 +111,16 @@ def weights_file(path: Path, layers: dict[str, list[tuple[int, ...]]]) -> Path:
     return path
 
 
+def test_a_layer_without_the_weights_it_should_have_is_refused(tmp_path: Path) -> None:
+    """Of a ResNet50V2 whose convolutions have no bias, say."""
+    norm = [(64,)] * 4
+    layers: dict[str, list[tuple[int, ...]]] = {"conv1_conv": [(7, 7, 3, 64)]}
+    layers |= {f"conv2_block1_{part}_bn": norm for part in ("preact", "1", "2")}
+    layers |= {f"conv2_block1_{number}_conv": [(1, 1, 64, 64)] for number in range(4)}
+    with pytest.raises(ModelError, match="weights for another network"):
+        read_weights(find_network("resnet50v2"), str(weights_file(tmp_path / "w.h5", layers)))
+
+
 @pytest.mark.parametrize("name", ["resnet50", "resnet50v1", "resnet50v2", "vgg16", "resnet8"])
 def test_a_file_of_another_application_is_refused(name: str, tmp_path: Path) -> None:
     path = weights_file(tmp_path / "w.h5", {"conv1/conv": [(7, 7, 3, 64)], "conv1_conv": [(7, 7, 3, 64)]})

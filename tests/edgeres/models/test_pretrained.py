@@ -125,6 +125,17 @@ def test_what_holds_no_weights_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "empty.h5", "it names no layers")
 
 
+def test_code_in_a_file_runs_only_where_it_is_trusted(tmp_path: Path) -> None:
+    path = tmp_path / "lambda.keras"
+    network = find_network("resnet8").build(width=0.125)
+    inputs = keras.Input((32, 32, 3))
+    x = keras.layers.Lambda(lambda pixels: pixels / 255)(inputs)
+    keras.Model(inputs, network(x)).save(path)
+    refused(path, "refused before loading")
+    weights = read_weights(find_network("resnet8"), str(path), trust=True)
+    np.testing.assert_array_equal(weights.arrays["logits"][0], network.get_layer("logits").get_weights()[0])
+
+
 def test_a_run_that_has_not_ended_is_refused(tmp_path: Path) -> None:
     shutil.copy(RUN / "config.json", tmp_path)
     refused(tmp_path, "is a run that has not ended")

@@ -51,6 +51,8 @@ def test_a_chief_comes_before_the_workers() -> None:
         (environment({"chief": ["a:1", "b:1"]}, "chief"), "names 2 processes; there can be one"),
         (environment({**TWO, "ps": ["c:1"]}), r"the jobs \['ps'\]"),
         (environment(TWO, "chief"), "'task.type' is 'chief'"),
+        (environment({"chief": [], **TWO}, "chief"), "'task.type' is 'chief'"),
+        (environment(TWO, []), r"'task.type' is \[\]"),
         (environment(TWO, index=2), "'task.index' is 2; 'cluster.worker' has 0…1"),
         (environment(TWO, index=-1), "'task.index' is -1"),
         (environment(TWO, index="0"), "'task.index' is '0'"),

@@ -100,3 +100,9 @@ def test_what_cannot_teach_is_refused(trained: Trained, few: Dataset, pictures: 
     assert "distill.preprocess" in str(caught.value.fix)
     with pytest.raises(ModelError, match="has 7 outputs, the data have 10 classes"):
         open_teacher(bare, few, contract, "raw").build(10)
+    code = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Lambda(lambda x: x / 255), keras.layers.Flatten()])
+    code.add(keras.layers.Dense(10))
+    code.save(tmp_path / "code.keras")
+    with pytest.raises(ModelError, match="refused before loading"):
+        open_teacher(tmp_path / "code.keras", few, contract, "raw")
+    assert open_teacher(tmp_path / "code.keras", few, contract, "raw", trust=True).build(10)

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from edgeres.training.cluster import Cluster
+from edgeres.training.distribution import Group
 from edgeres.training.run import History, read_history
 from tests.edgeres.training.ports import free_addresses
 
@@ -59,6 +62,13 @@ for a, b in zip(alone, together, strict=True):
     np.testing.assert_allclose(a, b, atol=1e-6)
 print("equal")
 """
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"four", b"12345"])
+def test_what_the_chief_gives_arrives_whole(content: bytes) -> None:
+    """One process alone, called the first of two: what it adds is the sum."""
+    group = Group(tf.distribute.get_strategy(), Cluster(("a:1", "b:1"), 0))
+    assert group.from_chief(content) == content
 
 
 def python(code: str, *arguments: str) -> str:

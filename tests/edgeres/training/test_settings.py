@@ -83,11 +83,12 @@ def test_an_absent_file_and_a_folder_are_refused(tmp_path: Path) -> None:
             "unknown key 'transfer.freeze_epoch'\n  fix: did you mean 'freeze_epochs'?",
         ),
         ({"transfer": {"freeze_epochs": 20}}, "transfer.freeze_epochs must be below epochs, 20"),
-        ({"transfer": 3}, "transfer"),
+        ({"transfer": 3}, "transfer: expected a mapping of keys to values, found 3"),
         ({"schedule": "step"}, "a step schedule needs milestones"),
         ({"schedule": "step", "milestones": [9, 3]}, "milestones must be rising epochs, found [9, 3]"),
-        ({"class_weights": "ballanced"}, "class_weights"),
-        ({"class_weights": {"cat": -1}}, "class_weights"),
+        ({"class_weights": "ballanced"}, "class_weights must be 'none', 'balanced', or by label weights of"),
+        ({"class_weights": {"cat": -1}}, "found {'cat': -1}"),
+        ({"class_weights": None}, "class_weights must be"),
         ({"ema": 1}, "ema"),
         ({"precision": "float16"}, "precision"),
     ],
@@ -103,6 +104,11 @@ def test_the_rate_s_default_is_that_of_the_optimizer() -> None:
     assert typed_settings({"optimizer": "adamw"}, where="x").learning_rate == 0.001
     assert typed_settings({"optimizer": "adamw", "learning_rate": 0.1}, where="x").learning_rate == 0.1
     assert typed_settings({"optimizer": "sgd"}, where="x").learning_rate == 0.1
+    assert typed_settings({"optimizer": "adamw"}, where="x").transfer.finetune_rate == 0.0001
+    frozen = typed_settings({"optimizer": "adamw", "transfer": {"freeze_epochs": 1}}, where="x").transfer
+    assert (frozen.freeze_epochs, frozen.finetune_rate) == (1, 0.0001)
+    given = typed_settings({"optimizer": "adamw", "transfer": {"finetune_rate": 0.02}}, where="x").transfer
+    assert given.finetune_rate == 0.02
 
 
 def test_overrides_lie_over_a_file() -> None:
@@ -135,6 +141,11 @@ def test_a_bad_override_is_named(override: str, message: str) -> None:
 def test_the_guide_shows_every_setting() -> None:
     guide = Path(__file__).parents[3] / "docs" / "training.md"
     assert reference() in guide.read_text(encoding="utf-8")
+
+
+def test_a_label_may_look_like_a_number() -> None:
+    values = with_overrides({}, ["class_weights={3: 2}", "class_weights.7=0.5"])
+    assert typed_settings(values, where="x").class_weights == {"3": 2.0, "7": 0.5}
 
 
 def test_settings_survive_json(tmp_path: Path) -> None:

@@ -290,6 +290,7 @@ def h5py_of(path: Path) -> h5py.File:
         (["--split-seed", "-1"], 2, "--split-seed"),
         (["--input-size", "9000"], 3, "9000x9000"),
         (["--preprocess", "toch"], 3, "did you mean 'torch'"),
+        (["--join-timeout", "-1"], 2, "--join-timeout"),
     ],
 )
 def test_bad_input_ends_with_its_code_and_leaves_nothing(
@@ -353,7 +354,7 @@ def test_a_killed_run_loses_one_epoch_at_most_and_ctrl_c_leaves_nothing_half_wri
 @pytest.mark.parametrize("moment", ["data file", "index", "history"])
 def test_a_kill_while_an_epoch_is_written_changes_nothing(pictures: str, tmp_path: Path, moment: str) -> None:
     """Killed as soon as the file of an epoch appears, three times over: the end is that of a run without a kill."""
-    options = ("--epochs", "40", "--learning-rate", "0.01", "--deterministic")
+    options = ("--epochs", "12", "--learning-rate", "0.01", "--deterministic")
     out, whole = tmp_path / "run", tmp_path / "whole"
     patterns = {"data file": "checkpoint/*.data*", "index": "checkpoint/*.index", "history": "history.json"}
     kept = 0
