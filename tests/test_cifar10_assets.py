@@ -1,4 +1,4 @@
-"""The trained ResNet-8 of the assets: what the documents claim of it."""
+"""The trained networks of the assets: what the documents claim of them."""
 
 from __future__ import annotations
 
@@ -16,23 +16,27 @@ from edgeres.training.run import read_config, read_history
 from targets.artifact import open_artifact
 from targets.evaluation import evaluate
 
-ASSET = Path(__file__).parent / "assets" / "resnet8-cifar10"
+ASSETS = Path(__file__).parent / "assets"
 MLPERF_TINY_BYTES = 98_496
 
 
-def test_its_run_says_how_to_repeat_it() -> None:
-    config, history = read_config(ASSET), read_history(ASSET)
-    assert (config.network.name, config.network.parameters) == ("resnet8", 78_042)
-    assert len(history.epochs) == config.training["epochs"] == 16
+@pytest.mark.parametrize(
+    ("name", "parameters", "epochs", "accuracy"), [("resnet8", 78_042, 16, 0.80), ("resnet20", 272_474, 24, 0.84)]
+)
+def test_a_run_says_how_to_repeat_it(name: str, parameters: int, epochs: int, accuracy: float) -> None:
+    asset = ASSETS / f"{name}-cifar10"
+    config, history = read_config(asset), read_history(asset)
+    assert (config.network.name, config.network.parameters) == (name, parameters)
+    assert len(history.epochs) == config.training["epochs"] == epochs
     assert history.test_accuracy is not None
     assert history.test_accuracy.n == 10_000
-    assert history.test_accuracy.value >= 0.80
+    assert history.test_accuracy.value >= accuracy
 
 
 @pytest.mark.slow
 @pytest.mark.cifar10
 def test_int8_is_small_and_as_accurate_on_all_test_images(cifar10: Path, tmp_path: Path) -> None:
-    file = read_keras_file(ASSET / "model.keras")
+    file = read_keras_file(ASSETS / "resnet8-cifar10" / "model.keras")
     job = Job(file, open_dataset(f"cifar10:{cifar10}"), contract_for(file, None))
     bundle = convert(job, load_recipe("int8"), tmp_path / "int8")
     assert len(bundle.read("model.tflite")) <= MLPERF_TINY_BYTES
