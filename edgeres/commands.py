@@ -181,6 +181,7 @@ def train(
         from edgeres.training.train import Plan, train
 
         chosen = find_network(model)
+        group = Devices(distribute, cluster, join_timeout).join()  # before weights or a teacher use TensorFlow
     from edgeres.training.progress import EpochLines
     from edgeres.training.restart import restart
 
@@ -195,15 +196,14 @@ def train(
         guide = open_teacher(teacher, dataset, contract, settings.distill.preprocess, trust=trust)
 
     plan = Plan(chosen, width, dataset, contract, settings, start, guide)
-    devices = Devices(distribute, cluster, join_timeout)
     try:
         with EpochLines(settings.epochs) as lines:
-            history = train(plan, out, resume=resume, devices=devices, progress=lines, live=lines.within)
+            history = train(plan, out, resume=resume, group=group, progress=lines, live=lines.within)
     except PeerLostError as lost:
         restart(lost)
         raise
     score = history.test_accuracy
-    if score is not None and devices.chief:
+    if score is not None and group.chief:
         interval = f"[{score.low:.2%}, {score.high:.2%}]"
         click.echo(f"{out}/model.keras: test accuracy {score.value:.2%} {interval} on {score.n} images")
 

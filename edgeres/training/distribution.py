@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,11 +108,6 @@ class Devices:
     cluster: Cluster | None = None
     join_timeout_s: float = 60
 
-    @property
-    def chief(self) -> bool:
-        """Whether this process is the one that writes files."""
-        return self.cluster is None or self.cluster.chief
-
     def join(self) -> Group:
         """Take the devices, and meet the other processes.
 
@@ -121,8 +116,9 @@ class Devices:
             TargetError: another process did not come in time.
         """
         gpus = tf.config.list_physical_devices("GPU")
-        for gpu in gpus:
-            tf.config.experimental.set_memory_growth(gpu, True)  # share a GPU with other processes
+        with suppress(RuntimeError):  # TensorFlow was used before: its devices are as they are
+            for gpu in gpus:
+                tf.config.experimental.set_memory_growth(gpu, True)  # share a GPU with other processes
         if self.cluster is not None:
             wait_for_all(self.cluster, seconds=self.join_timeout_s)
             return Group(tf.distribute.MultiWorkerMirroredStrategy(), self.cluster)

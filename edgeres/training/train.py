@@ -68,31 +68,32 @@ def train(
     out: Path,
     *,
     resume: bool = False,
-    devices: Devices = Devices(),  # noqa: B008 - it is frozen
+    group: Group | None = None,
     progress: Progress | None = None,
     live: Live | None = None,
 ) -> History:
     """Train into the run folder `out`; with `resume`, continue from its last complete epoch.
 
+    `group`: the devices to train on, those of `Devices()` by default; to be joined before anything uses TensorFlow.
     Where no epoch ended, nothing is left behind. Of several processes only the chief writes `out`, and only it need see
     it.
 
     Raises:
         OutputError: `out` exists (without `resume`), or cannot be written.
         ConfigError: `resume` with other settings than the run was started with; fewer images in a batch than devices;
-            this process cannot listen at its own address, or was started with other settings than the chief.
-        TargetError: another process did not come in time; PeerLostError where it ended, or does not answer.
+            this process was started with other settings than the chief.
+        PeerLostError: another process ended, or does not answer.
         ModelError: the loss became NaN or infinite; the last good checkpoint stays.
         ArtifactError: the checkpoint to continue from is damaged.
         DataError: an image cannot be decoded.
     """
     require_weights(plan.settings, plan.weights)
-    if devices.chief and not resume:
+    group = group or Devices().join()
+    if group.chief and not resume:
         require_absent(out)
     keras.utils.set_random_seed(plan.settings.seed)
     if plan.settings.deterministic:
         tf.config.experimental.enable_op_determinism()
-    group = devices.join()
     require_a_share_each(group, plan.settings.batch)
     with _own_folder(out, group) as place:
         with group.strategy.scope(), group.typed_failures(lambda: 0):
