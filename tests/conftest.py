@@ -15,6 +15,8 @@ from tests.trained import Bundles, Trained, bundle_maker, train_tiny
 CIFAR10 = Path(__file__).parents[2] / "shared" / "data" / "cifar10-jpeg.tar.xz"
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Tests compare bits across processes; a training in this one would switch oneDNN on for all that come after it.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 # A shell starts what it puts into the background with Ctrl-C ignored, and every child would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

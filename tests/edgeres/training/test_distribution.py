@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -90,14 +89,6 @@ def test_a_batch_smaller_than_the_devices_is_refused(tmp_path: Path) -> None:
     code = "from edgeres.console import run\nassert run(sys.argv[1:]) == 3"
     python(code, *TRAIN, "--batch", "1", "--distribute", "mirrored", "--out", str(tmp_path / "run"))
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _same_kernels() -> Iterator[None]:
-    """TensorFlow's own in every process: here it is imported before the command could choose."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
-        yield
 
 
 @pytest.fixture(scope="module")
