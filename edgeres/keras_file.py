@@ -9,6 +9,8 @@ A file written by edgeres carries a `ModelCard` (its preprocessing, labels and n
 from __future__ import annotations
 
 import json
+import os
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ from typing import Any, Literal
 
 from edgeres.data.origin import Origin
 from edgeres.errors import ModelError, require
-from edgeres.keras_config import check_config
+from edgeres.keras_config import check_config, require_unquantized
 from edgeres.native_output import resolve_muted
 from edgeres.preprocess import Preprocess
 from edgeres.records import decode
@@ -33,6 +35,9 @@ SAVED_MODEL = "saved_model.pb"
 MAX_UNPACKED = 64 << 20
 """A larger member of an archive must not be compressed to less than a hundredth."""
 
+MAX_BYTES = 8 << 30
+"""A model's file or folder must not be larger: it is copied before it is loaded."""
+
 _MAX_RATIO = 100
 _READ_SAVED_MODEL = "edgeres.saved_model:read"  # by name: it takes TensorFlow
 
@@ -44,13 +49,15 @@ _UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError,
 class ModelCard:
     """What a file written by edgeres says of itself.
 
-    `network` is None for a model that is not of the zoo, `origin` for one that was not trained here.
+    `network` is None for a model that is not of the zoo, `origin` for one that was not trained here. `kept`: for a
+    model whose channels were pruned, the layers that lost outputs, each with the positions of those that it kept.
     """
 
     preprocess: Preprocess
     labels: tuple[str, ...]
     network: NetworkConfig | None = None
     origin: Origin | None = None
+    kept: dict[str, tuple[int, ...]] | None = None
     schema: str = "edgeres.model/1"
 
 
@@ -103,6 +110,7 @@ def read_keras_file(path: Path, *, trust: bool = False) -> KerasFile:
         ModelError: absent, not a Keras file, weights only, or a Lambda, custom class or function in it.
     """
     if is_saved_model(path):
+        _files(path)
         config, version = resolve_muted(_READ_SAVED_MODEL)(path, trust=trust)
         return KerasFile(path, sha256_folder(path), config, 0, version, None, trust)
     if path.suffix not in SUFFIXES:
@@ -111,11 +119,14 @@ def read_keras_file(path: Path, *, trust: bool = False) -> KerasFile:
         )
     if not path.is_file():
         raise ModelError(f"{path} does not exist", fix="give the path of a .keras or .h5 file, or of a SavedModel")
+    _require_size(path, path.stat().st_size)
     try:
         config, version, card = (_read_archive if path.suffix == ".keras" else _read_hdf5)(path)
+        require_unquantized(config, where=str(path))
         if not trust:
             # How it was compiled is never loaded: a loss of the user's own, say, does no harm.
-            check_config({key: value for key, value in config.items() if key != "compile_config"}, where=str(path))
+            built = {key: value for key, value in config.items() if key != "compile_config"}
+            check_config(built, where=str(path), details=(f"it was written by Keras {version}",))
     except _UNREADABLE as problem:  # too deep a configuration among them: a RecursionError is a RuntimeError
         raise ModelError(
             f"{path} is not a readable Keras file: {problem}", fix="save it again with model.save(path)"
@@ -125,9 +136,40 @@ def read_keras_file(path: Path, *, trust: bool = False) -> KerasFile:
 
 
 def sha256_folder(path: Path) -> str:
-    """SHA-256 of the names and contents of all files below a folder."""
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    return sha256_bytes("\n".join(f"{file.relative_to(path)} {sha256_file(file)}" for file in files).encode())
+    """SHA-256 of the names and contents of all files below a folder.
+
+    Raises:
+        ModelError: a link, a pipe or a device among them, or more than `MAX_BYTES`.
+    """
+    return sha256_bytes("\n".join(f"{file.relative_to(path)} {sha256_file(file)}" for file in _files(path)).encode())
+
+
+def _files(path: Path) -> list[Path]:
+    """All files below a folder; none but its own, which are read to their end."""
+    found, size = [], 0
+    for folder, folders, files in os.walk(path):  # does not follow links
+        for entry in (Path(folder, name) for name in (*folders, *files)):
+            status = entry.lstat()
+            if stat.S_ISDIR(status.st_mode):
+                continue
+            if not stat.S_ISREG(status.st_mode):
+                what = "a link" if stat.S_ISLNK(status.st_mode) else "no file"
+                raise ModelError(
+                    f"{path}: refused before loading: '{entry.relative_to(path)}' in it is {what}",
+                    fix="copy the folder with the files themselves (cp -rL), if they are what the model consists of",
+                )
+            found.append(entry)
+            size += status.st_size
+    _require_size(path, size)
+    return sorted(found)
+
+
+def _require_size(path: Path, size: int) -> None:
+    if size > MAX_BYTES:
+        raise ModelError(
+            f"{path}: expected a model of {MAX_BYTES:,} bytes at most, found {size:,}",
+            fix="save the model without its optimizer",
+        )
 
 
 def _read_archive(path: Path) -> tuple[dict[str, Any], str, ModelCard | None]:
@@ -171,6 +213,8 @@ def _read_hdf5(path: Path) -> tuple[dict[str, Any], str, None]:
     with h5py.File(path, "r") as file:
         if "model_config" not in file.attrs:
             raise ValueError("it holds weights but no model")
+        if file.attrs.get_id("model_config").shape != ():
+            raise ValueError("its model_config is not one text")
         config = file.attrs["model_config"]
         version = file.attrs.get("keras_version", "2")
     return _mapping(json.loads(config)), str(version.decode() if isinstance(version, bytes) else version), None

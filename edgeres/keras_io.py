@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -16,15 +17,16 @@ from typing import Any
 import tf_keras
 
 from edgeres import saved_model
+from edgeres.depth import allow_layers
 from edgeres.errors import EdgeresError, ModelError
-from edgeres.keras_config import foreign_classes
+from edgeres.keras_config import foreign_classes, layer_count, unplaced_classes
 from edgeres.keras_file import CARD, KerasFile, ModelCard, read_keras_file
 from edgeres.rebuild.model import needs_rebuilding, rebuild
 from edgeres.rebuild.proof import excess
 from edgeres.rebuild.refusal import NotRebuiltError
 from edgeres.records import dump
 from edgeres.storage import full_temporary_folder, typed_storage_errors
-from edgeres.weights_file import check_links
+from edgeres.weights_file import check_weights
 
 _CLASSIFIER = "save the classifier alone, from its image to a score for each class"
 
@@ -58,7 +60,7 @@ def load(file: KerasFile) -> Any:
         raise ModelError(
             f"Keras cannot load {file.path}: {_reason(problem)}",
             details=(f"it was written by {writer}",),
-            fix="save it again with model.save(path), from Keras' own layers",
+            fix=_fix(file),
         ) from problem
     _require_classifier(model, file.path)
     return model
@@ -110,15 +112,43 @@ def _reason(problem: Exception) -> str:
 
 def _build(copy: KerasFile, file: KerasFile) -> Any:
     if file.generation == 0:
-        return saved_model.Classifier(copy.path)
+        return saved_model.Classifier(copy.path, signature=copy.config["signature"])
     if file.generation == 3:
         os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # the only one whose models TFLite takes
+    allow_layers(layer_count(copy.config))
     keras = importlib.import_module("keras" if file.generation == 3 else "tf_keras")
     known = _application_layers(keras)
-    if file.trusted:  # tf_keras imports a class that a layer names only if it is registered
-        known |= {name: getattr(importlib.import_module(module), name) for module, name in foreign_classes(copy.config)}
+    if file.trusted:
+        known |= _custom_objects(copy.config)
     with keras.utils.custom_object_scope(known):
         return keras.models.load_model(copy.path, compile=False, safe_mode=not file.trusted)
+
+
+def _custom_objects(config: dict[str, Any]) -> dict[str, Any]:
+    """Classes and functions from elsewhere that a trusted configuration names.
+
+    tf_keras imports a class that a layer names only if it is registered, and an `.h5` names no module at all: there the
+    package under which a class was registered is taken for one, which registers it.
+    """
+    for package, mark, _ in (name.partition(">") for name in unplaced_classes(config)):
+        if mark and importlib.util.find_spec(package.partition(".")[0]) is not None:
+            importlib.import_module(package)
+    return {name: getattr(importlib.import_module(module), name) for module, name in foreign_classes(config)}
+
+
+def _fix(file: KerasFile) -> str:
+    """What to do about a file that Keras does not load."""
+    unplaced = sorted(set(unplaced_classes(file.config))) if file.trusted and file.generation else []
+    if unplaced:
+        return (
+            f"the file does not say in which module to find {', '.join(unplaced)}: in that module, register it under "
+            "the module's name, @keras.saving.register_keras_serializable('MODULE'), save the model again as .keras, "
+            "and set PYTHONPATH to where the module lies"
+        )
+    if file.trusted and any(foreign_classes(file.config)):
+        modules = sorted({module for module, _ in foreign_classes(file.config)})
+        return f"set PYTHONPATH to where {', '.join(modules)} can be imported from"
+    return "save it again with model.save(path), from Keras' own layers"
 
 
 def _application_layers(keras: Any) -> dict[str, Any]:
@@ -147,14 +177,14 @@ def _checked_copy(file: KerasFile) -> Iterator[KerasFile]:
     with tempfile.TemporaryDirectory(prefix="edgeres-load-") as folder:
         place = Path(folder) / f"model{file.path.suffix if file.generation else ''}"
         if file.path.is_dir():
-            shutil.copytree(file.path, place)
+            shutil.copytree(file.path, place, symlinks=True)  # a link that came since is refused below
         else:
             shutil.copyfile(file.path, place)
         copy = read_keras_file(place, trust=file.trusted)
         if copy.sha256 != file.sha256:
             raise ModelError(f"{file.path} changed while it was being read", fix="try again once nothing writes to it")
         if file.generation:
-            check_links(place, where=file.path)
+            check_weights(place, where=file.path)
         tempfile.tempdir = folder
         try:
             yield replace(copy, path=place)

@@ -13,42 +13,29 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
-from tensorflow.python.framework import op_def_registry  # whether an operator has side effects: no public name
 
 from edgeres.errors import ModelError
+from edgeres.saved_operators import OPERATORS, SAVER
 
 _SERVING = "serving_default"
 _FIX = "export the classifier alone with model.export(folder), from its image to a score for each class"
-
-_VARIABLES_AND_CALLS = """
-    VarHandleOp ReadVariableOp AssignVariableOp AssignAddVariableOp AssignSubVariableOp VarIsInitializedOp
-    ResourceGather DestroyResourceOp DisableCopyOnRead Placeholder PlaceholderWithDefault StatefulPartitionedCall
-    PartitionedCall If While Case Assert RandomUniform RandomUniformInt RandomStandardNormal TruncatedNormal
-    RngReadAndSkip RngSkip
-"""
-_STATEFUL = frozenset(_VARIABLES_AND_CALLS.split())
-"""Operators with state that an image classifier has. Any other operator with state is refused."""
-
-_OUTSIDE_WORDS = """
-    file path directory pyfunc checkpoint save restore reader record dataset lmdb sql rpc socket http remote xla custom
-    table plugin library vocab proto debug abort mlir
-"""
-_OUTSIDE = tuple(_OUTSIDE_WORDS.split())
-"""In the names of operators that reach out of the graph although TensorFlow calls them stateless."""
-
-_SAVER = frozenset({"SaveV2", "RestoreV2", "MergeV2Checkpoints", "ShardedFilename", "StringJoin", "RegexFullMatch"})
-"""What the function that TensorFlow adds for writing checkpoints consists of; nothing here calls it."""
+_IMAGES = (tf.float32, tf.uint8)
 
 
 class Classifier:
-    """A loaded SavedModel, called as a Keras model is: float32 (n, height, width, channels) to float32 (n, classes)."""
+    """A loaded SavedModel, called as a Keras model is: float32 (n, height, width, channels) to float32 (n, classes).
 
-    def __init__(self, path: Path) -> None:
+    One that takes bytes is given its pixels rounded to whole numbers in 0…255.
+    """
+
+    def __init__(self, path: Path, *, signature: str = _SERVING) -> None:
         self._loaded = tf.saved_model.load(str(path))
-        self._serve = self._loaded.signatures[_SERVING]
+        self._serve = self._loaded.signatures[signature]
         (self._input,) = self._serve.structured_input_signature[1]
         (self._output,) = self._serve.structured_outputs
-        self.input_shape = _shape(self._serve.structured_input_signature[1][self._input].shape)
+        image = self._serve.structured_input_signature[1][self._input]
+        self._bytes = image.dtype == tf.uint8
+        self.input_shape = _shape(image.shape)
         self.output_shape = _shape(self._serve.structured_outputs[self._output].shape)
         self.weights = tuple(self._serve.variables)
 
@@ -64,6 +51,8 @@ class Classifier:
         return self._scores(images)
 
     def _scores(self, images: Any) -> Any:
+        if self._bytes:
+            images = tf.cast(tf.clip_by_value(tf.round(images), 0.0, 255.0), tf.uint8)
         return self._serve(**{self._input: images})[self._output]
 
     def write(self, folder: str) -> None:
@@ -76,10 +65,10 @@ class Classifier:
 
 
 def read(path: Path, *, trust: bool) -> tuple[dict[str, Any], str]:
-    """The signature ({"batch_shape": …}, as in a Keras configuration) and the version of TensorFlow that wrote it.
+    """{"signature", "batch_shape" (as in a Keras configuration), "operators"}, and the TensorFlow that wrote it.
 
     Raises:
-        ModelError: not a readable SavedModel, no signature from one image to scores, or an operator that reaches out.
+        ModelError: not a readable SavedModel, no signature from one image to scores, or an operator that is not listed.
     """
     saved = saved_model_pb2.SavedModel()
     try:
@@ -91,53 +80,67 @@ def read(path: Path, *, trust: bool) -> tuple[dict[str, Any], str]:
     graph = saved.meta_graphs[0]
     if not trust:
         _check_operators(graph, path)
+    name = _signature(graph, path)
+    (image,) = graph.signature_def[name].inputs.values()
     version = f"TensorFlow {graph.meta_info_def.tensorflow_version}"
-    return {"batch_shape": _signature(graph, path), "operators": _counts(graph)}, version
+    return {"signature": name, "batch_shape": _sizes(image), "operators": _counts(graph)}, version
 
 
-def _signature(graph: Any, path: Path) -> list[int | None]:
-    """The shape of the one input of the serving signature, (N, height, width, channels)."""
-    signature = graph.signature_def.get(_SERVING)
-    if signature is None or len(signature.inputs) != 1 or len(signature.outputs) != 1:
-        found = {name: (len(one.inputs), len(one.outputs)) for name, one in graph.signature_def.items()}
+def _signature(graph: Any, path: Path) -> str:
+    """The name of the signature from an image to scores: the usual one, or the only one that is."""
+    found = {name: one for name, one in sorted(graph.signature_def.items()) if one.inputs}  # without the initializer
+    fitting = [name for name, one in found.items() if _fits(one)]
+    if _SERVING in fitting:
+        return _SERVING
+    if len(fitting) != 1:
+        shown = [f"found '{name}': {_tensors(one.inputs)} -> {_tensors(one.outputs)}" for name, one in found.items()]
         raise ModelError(
-            f"{path}: expected the signature '{_SERVING}' with one input and one output",
-            details=(f"found (inputs, outputs): {found}",),
-            fix=_FIX,
+            f"{path}: expected one signature from an image (N, height, width, channels), float32 or uint8, "
+            "to float32 scores (N, classes)",
+            details=shown or ["it has no signatures"],
+            fix=f"call one of them '{_SERVING}'" if fitting else _FIX,
         )
-    (image,), (scores,) = signature.inputs.values(), signature.outputs.values()
-    if image.dtype != tf.float32.as_datatype_enum or scores.dtype != tf.float32.as_datatype_enum:
-        raise ModelError(f"{path}: expected a float32 image and float32 scores", fix=_FIX)
-    return [None if size.size < 0 else size.size for size in image.tensor_shape.dim]
+    return str(fitting[0])
+
+
+def _fits(signature: Any) -> bool:
+    images, scores = list(signature.inputs.values()), list(signature.outputs.values())
+    if len(images) != 1 or len(scores) != 1:
+        return False
+    kinds = (
+        images[0].dtype in [kind.as_datatype_enum for kind in _IMAGES],
+        scores[0].dtype == tf.float32.as_datatype_enum,
+    )
+    return all(kinds) and (len(_sizes(images[0])), len(_sizes(scores[0]))) == (4, 2)
+
+
+def _sizes(tensor: Any) -> list[int | None]:
+    return [None if size.size < 0 else size.size for size in tensor.tensor_shape.dim]
+
+
+def _tensors(tensors: Any) -> str:
+    """`image (1, 8, 8, 3) float32` of each."""
+    shown = []
+    for name, tensor in sorted(tensors.items()):
+        sizes = ", ".join("N" if size is None else str(size) for size in _sizes(tensor))
+        shown.append(f"{name} ({sizes}) {tf.dtypes.as_dtype(tensor.dtype).name}")
+    return ", ".join(shown) or "nothing"
 
 
 def _check_operators(graph: Any, path: Path) -> None:
     savers = _saver_functions(graph)
+    functions = {each.signature.name for each in graph.graph_def.library.function}
     for function, node in _nodes(graph):
-        if node.op in _SAVER and (function in savers or (not function and _is_saver_node(graph, node))):
+        if node.op in OPERATORS or node.op in functions:
             continue
-        reason = _objection(node.op, functions={each.signature.name for each in graph.graph_def.library.function})
-        if reason is not None:
-            place = f"function '{function}'" if function else "the graph"
-            raise ModelError(
-                f"{path}: refused before loading: {place}: {reason}",
-                fix="export the classifier alone; "
-                "or, if you trust whoever made it as you trust a program, give --trust",
-            )
-
-
-def _objection(operator: str, *, functions: set[str]) -> str | None:
-    """Why an operator may not run, or None."""
-    if operator in _STATEFUL or operator in functions:
-        return None
-    known = op_def_registry.get(operator)
-    if known is None:
-        return f"the operator {operator} is unknown to TensorFlow {tf.__version__}"
-    if known.is_stateful:
-        return f"the operator {operator} has side effects"
-    if any(word in operator.lower() for word in _OUTSIDE):
-        return f"the operator {operator} reaches files, processes or Python"
-    return None
+        if node.op in SAVER and (function in savers or (not function and _is_saver_node(graph, node))):
+            continue
+        place = f"function '{function}'" if function else "the graph"
+        raise ModelError(
+            f"{path}: refused before loading: {place}: the operator {node.op} is not among those of image classifiers "
+            "that may run unchecked",
+            fix="export the classifier alone; or, if you trust whoever made it as you trust a program, give --trust",
+        )
 
 
 def _nodes(graph: Any) -> Iterator[tuple[str, Any]]:

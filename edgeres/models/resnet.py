@@ -7,7 +7,6 @@ in [0, 255], RGB: the first batch norm takes up their scale.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,6 +15,7 @@ from typing import Any, Literal
 import tf_keras as keras
 from tf_keras import layers
 
+from edgeres.depth import allow_layers
 from edgeres.models.blocks import (
     Style,
     Tensor,
@@ -64,7 +64,7 @@ def resnet_cifar(
     Maps (N, input_size, input_size, 3) float32 pixels in [0, 255] to (N, classes) logits.
     """
     counts = cifar_blocks(depth)
-    allow_depth(depth)
+    allow_layers(4 * depth)  # a convolution, its batch norm and activation, and every second time a sum
     inputs = keras.Input((input_size, input_size, 3), name="image")
     style = Style(shortcut)
     if version == "v2":
@@ -82,14 +82,6 @@ def cifar_blocks(depth: int) -> tuple[int, int, int]:
     if remainder or blocks < 1:
         raise ValueError(f"depth must be 6n + 2 with n >= 1, got {depth}")
     return blocks, blocks, blocks
-
-
-def allow_depth(depth: int) -> None:
-    """Let Keras, which follows a graph by recursion, follow one of `depth` convolutions; the limit is never lowered.
-
-    Building, copying and saving follow it each time, so the limit is the process', not that of one call.
-    """
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), 10 * depth))
 
 
 def resnet_imagenet(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,8 @@ import numpy as np
 import pytest
 import tf_keras
 
+from benchmarks import applications
+from edgeres import keras_names
 from edgeres.console import run
 from edgeres.errors import ModelError
 from edgeres.keras_config import check_config
@@ -68,10 +73,11 @@ class Doubled(tf_keras.layers.Layer):  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_a_custom_class_is_an_error(suffix: str, tmp_path: Path) -> None:
+def test_a_custom_class_is_refused_before_loading(suffix: str, tmp_path: Path) -> None:
     path = saved(classifier(tf_keras, body=Doubled(name="mine")), tmp_path / f"m{suffix}")
-    with pytest.raises(ModelError, match="Doubled"):
-        load(read_keras_file(path))  # .h5 names no module: there it is Keras who does not know it
+    with pytest.raises(ModelError, match=r"refused before loading: layer 'mine': .*Doubled") as caught:
+        read_keras_file(path)
+    assert caught.value.details == (f"it was written by Keras {tf_keras.__version__}",)
 
 
 def convolution(config: dict[str, Any]) -> dict[str, Any]:
@@ -92,15 +98,23 @@ def convolution(config: dict[str, Any]) -> dict[str, Any]:
         ({"class_name": "DenseFeatures"}, "DenseFeatures reads files"),
         ({"class_name": "TensorFlowOpLayer"}, "TensorFlowOpLayer runs code"),
         ({"class_name": "ModuleWrapper"}, "ModuleWrapper runs code"),
-        ({"module": "keras.models", "class_name": "load_model"}, "'load_model' is not the name of a class"),
-        ({"module": None, "class_name": "deserialize_keras_object"}, "is not the name of a class"),
+        ({"module": "keras.models", "class_name": "load_model"}, "load_model is not among the classes of Keras"),
+        (
+            {"module": None, "class_name": "deserialize_keras_object"},
+            "deserialize_keras_object is not among the classes",
+        ),
         ({"class_name": "Absent", "registered_name": "Lambda"}, "Lambda runs code"),
         ({"class_name": "Absent", "registered_name": "Conv2D"}, "Conv2D is a custom class"),
-        ({"class_name": "Outer.Lambda"}, "'Outer.Lambda' is not the name of a class"),
+        ({"class_name": "Outer.Lambda"}, "Outer.Lambda is not among the classes"),
         ({"class_name": ["Conv2D"]}, "is not the name of a class"),
         ({"module": "keras.utils", "class_name": "get_file"}, "get_file of 'keras.utils' is not a part of a network"),
         ({"module": "keras.src.saving.saving_lib", "class_name": "load_model"}, "load_model of 'keras.src.saving"),
-        ({"module": "keras", "class_name": "Variable"}, "Variable of 'keras' is not a part"),
+        ({"module": "keras", "class_name": "Variable"}, "Variable is not among the classes of Keras that may be built"),
+        ({"class_name": "NewInKeras4"}, "NewInKeras4 is not among the classes"),
+        ({"module": None, "class_name": "LinearModel"}, "LinearModel is not among the classes"),
+        ({"class_name": "Wrapper"}, "Wrapper is not among the classes"),
+        ({"module": "keras.losses", "class_name": "Dense"}, "Dense is not among the classes"),
+        ({"module": "keras.src.ops.core", "class_name": "Map"}, "Map is not among the classes"),
         (
             {"module": "x", "class_name": "CustomScaleLayer", "registered_name": "Custom>CustomScaleLayer"},
             "is a custom class",
@@ -131,6 +145,74 @@ def test_only_activations_are_functions_of_keras_that_pass(module: str | None) -
     with pytest.raises(ModelError, match="it names the function 'get_file'"):
         check_config({"layers": [{"class_name": "Dense", "config": {"activation": function}}]}, where="x")
     check_config({**function, "module": "keras.activations", "config": "relu"}, where="x")
+
+
+@pytest.mark.parametrize(("function", "registered"), [("get", "get"), ("relu", "get_file"), ("serialize", None)])
+def test_functions_of_the_activations_module_pass_where_they_are_activations(
+    function: str, registered: str | None
+) -> None:
+    item = {
+        "module": "keras.activations",
+        "class_name": "function",
+        "config": function,
+        "registered_name": registered,
+    }
+    with pytest.raises(ModelError, match="which is none of Keras' activations"):
+        check_config({"layers": [{"class_name": "Dense", "config": {"activation": item}}]}, where="x")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("activation", "deserialize"), ("recurrent_activation", "mine>act"), ("kernel_initializer", "Lambda")],
+)
+def test_a_setting_that_keras_looks_up_by_name_is_checked(key: str, value: str) -> None:
+    item = {"class_name": "Dense", "config": {"name": "odd", key: value}}
+    with pytest.raises(ModelError, match=f"layer 'odd': its {key} '{value}' is not among those of Keras"):
+        check_config({"layers": [item]}, where="x")
+
+
+def test_every_name_that_is_listed_exists_in_keras() -> None:
+    """A misspelt name would refuse a model of somebody."""
+    import keras
+    from keras.src.ops import core, image, math, nn, numpy
+
+    old = {"BatchNormalizationV1", "BatchNormalizationV2", "RandomFourierFeatures", "SyncBatchNormalization"}
+    assert {
+        name for name in keras_names.LAYERS - old if not any(hasattr(k.layers, name) for k in (keras, tf_keras))
+    } == (keras_names.FUNCTION_LAYERS)
+    for name in keras_names.ACTIVATIONS:
+        tf_or_3 = hasattr(keras.activations, name) or tf_keras.activations.get(name)
+        assert tf_or_3, name
+    found = {name for module in (core, image, math, nn, numpy) for name in vars(module)}
+    assert keras_names.OPERATIONS - found <= {"Shape"}  # of earlier Keras 3
+    parts = ("optimizers", "losses", "metrics")
+    places = [getattr(k, part) for k in (keras, tf_keras) for part in parts]
+    places += [k.optimizers.schedules for k in (keras, tf_keras)]
+    assert {name for name in keras_names.TRAINING if not any(hasattr(place, name) for place in places)} == set()
+
+
+@pytest.mark.parametrize("number", [2, 3])
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_settings_of_every_kind_are_opened(number: int, suffix: str, tmp_path: Path) -> None:
+    k = generation(number)
+
+    def body(x: Any) -> Any:
+        x = k.layers.Conv2D(4, 3, kernel_initializer="he_normal", kernel_regularizer="l2", padding="same")(x)
+        x = k.layers.Conv2D(4, 3, kernel_regularizer=k.regularizers.L1L2(), kernel_constraint="max_norm")(x)
+        x = k.layers.Conv2D(4, 3, bias_initializer=k.initializers.Constant(0.5), activation="relu6")(x)
+        return k.layers.Activation(k.activations.gelu, dtype=k.mixed_precision.Policy("mixed_float16"))(x)
+
+    load(read_keras_file(saved(classifier(k, body=body), tmp_path / f"m{suffix}")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [2, 3])
+@pytest.mark.parametrize("name", sorted(applications.NETWORKS))
+def test_the_networks_of_keras_applications_pass(name: str, number: int) -> None:
+    k, side = generation(number), applications.NETWORKS[name]
+    model = getattr(k.applications, name)(weights=None, input_shape=(side, side, 3), classes=10)
+    check_config(json.loads(json.dumps(k.utils.serialize_keras_object(model))), where=name)
+    check_config(json.loads(model.to_json()), where=name)
 
 
 @pytest.mark.parametrize(
@@ -167,6 +249,83 @@ def test_what_is_trusted_runs(number: int, suffix: str, tmp_path: Path) -> None:
 def test_a_custom_class_that_is_trusted_is_built(tmp_path: Path) -> None:
     path = saved(classifier(tf_keras, body=Doubled(name="mine")), tmp_path / "m.keras")
     assert type(load(read_keras_file(path, trust=True)).get_layer("mine")).__name__ == "Doubled"
+
+
+OWN_MODULE = """
+import {keras} as k
+
+@k.{registry}.register_keras_serializable("{name}")
+class Registered(k.layers.Layer):
+    def call(self, x):
+        return x * 2
+
+class Plain(k.layers.Layer):
+    def call(self, x):
+        return x * 2
+
+def function(x):
+    return x * 2
+"""
+
+
+@pytest.fixture(params=[2, 3])
+def own(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
+    """A module of the user's own with layers of either generation; afterwards nobody knows it any more."""
+    keras, name = generation(request.param), f"own_layers_{request.param}"
+    registry = "utils" if request.param == 2 else "saving"
+    source = OWN_MODULE.format(keras=keras.__name__, registry=registry, name=name)
+    (tmp_path / f"{name}.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield keras, importlib.import_module(name)
+    sys.modules.pop(name, None)
+
+
+def forgotten(keras: Any, module: Any) -> None:
+    """As in a process that never imported the module."""
+    del sys.modules[module.__name__]
+    keras.utils.get_custom_objects().pop(f"{module.__name__}>Registered")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_registered_class_that_is_trusted_is_found_by_its_package(
+    own: tuple[Any, Any], suffix: str, tmp_path: Path
+) -> None:
+    keras, module = own
+    path = saved(classifier(keras, body=module.Registered(name="mine")), tmp_path / f"m{suffix}")
+    forgotten(keras, module)
+    with pytest.raises(ModelError, match=r"layer 'mine': .*Registered"):
+        read_keras_file(path)
+    assert type(load(read_keras_file(path, trust=True)).get_layer("mine")).__name__ == "Registered"
+
+
+def test_classes_and_functions_that_are_trusted_are_imported_from_their_modules(
+    own: tuple[Any, Any], tmp_path: Path
+) -> None:
+    keras, module = own
+    path = saved(classifier(keras, body=module.Plain(name="mine")), tmp_path / "m.keras")
+    own_function = {"module": module.__name__, "class_name": "function", "config": "function"}
+    own_function["registered_name"] = "function"
+    edit_config(path, lambda config: convolution(config)["config"].update(activation=own_function))
+    forgotten(keras, module)
+    model = load(read_keras_file(path, trust=True))
+    assert type(model.get_layer("mine")).__name__ == "Plain"
+    convolved = next(layer for layer in model.layers if type(layer).__name__ == "Conv2D")
+    assert convolved.activation.__name__ == "function"
+    (tmp_path / f"{module.__name__}.py").unlink()
+    sys.modules.pop(module.__name__)
+    importlib.invalidate_caches()
+    with pytest.raises(ModelError) as caught:
+        load(read_keras_file(path, trust=True))
+    assert f"set PYTHONPATH to where {module.__name__} can be imported from" in str(caught.value.fix)
+
+
+def test_a_class_without_a_module_is_told_to_be_registered(own: tuple[Any, Any], tmp_path: Path) -> None:
+    keras, module = own
+    path = saved(classifier(keras, body=module.Plain(name="mine")), tmp_path / "m.h5")
+    with pytest.raises(ModelError, match="Keras cannot load") as caught:
+        load(read_keras_file(path, trust=True))
+    assert "does not say in which module to find Plain: in that module, register it" in str(caught.value.fix)
+    assert "save the model again as .keras" in str(caught.value.fix)
 
 
 def test_code_in_an_hdf5_file_is_refused(tmp_path: Path) -> None:

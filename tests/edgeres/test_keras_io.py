@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +156,7 @@ def test_a_file_from_a_newer_keras_is_an_error_that_says_which(tmp_path: Path) -
     path = saved(classifier(tf_keras), tmp_path / "m.keras")
     shutil.copy(path, tmp_path / "n.keras")
     edit_config(path, lambda config: config["config"]["layers"][1].update(class_name="Conv2DFromTheFuture"))
-    with pytest.raises(ModelError) as caught:
+    with pytest.raises(ModelError, match="Conv2DFromTheFuture is not among the classes of Keras") as caught:
         load(read_keras_file(path))
     assert caught.value.details == (f"it was written by Keras {tf_keras.__version__}",)
 
@@ -181,3 +183,54 @@ def test_a_model_for_a_fixed_batch_cannot_be_pruned_and_says_why(number: int, tm
     path = saved(kind.Model(image, kind.layers.Dense(3)(flat)), tmp_path / "m.keras")
     with pytest.raises(ModelError, match="cannot be pruned: it cannot be run on a single image: "):
         load_prunable(read_keras_file(path))
+
+
+@pytest.fixture
+def shallow() -> Iterator[None]:
+    """Python's limit of recursion as low as a model of this file's tests just exceeds it."""
+    before, depth, frame = sys.getrecursionlimit(), 0, sys._getframe()
+    while frame := frame.f_back:  # type: ignore[assignment]
+        depth += 1
+    sys.setrecursionlimit(depth + 90)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.parametrize(("number", "suffix"), [(2, ".keras"), (2, ".h5"), (3, ".keras")])
+def test_a_model_deeper_than_pythons_recursion_is_opened(
+    number: int, suffix: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """A process that builds resnet1202 has a higher limit; one that opens it has not."""
+    import keras
+
+    k = tf_keras if number == 2 else keras
+    stack = [k.layers.Activation("relu") for _ in range(100)]
+    path = saved(k.Sequential([k.Input(SHAPE), *stack, k.layers.Flatten(), k.layers.Dense(3)]), tmp_path / f"m{suffix}")
+    file = read_keras_file(path)
+    request.getfixturevalue("shallow")
+    assert len(load(file).layers) >= 102
+
+
+@pytest.mark.slow
+def test_resnet1202_is_saved_and_opened_by_another_process(tmp_path: Path) -> None:
+    import subprocess
+
+    from edgeres.models.resnet import resnet_cifar
+
+    model = resnet_cifar(1202, width=2, input_size=16)
+    for weight in model.weights:
+        if "gamma" in weight.name:  # untrained and so deep, its sums would overflow
+            weight.assign(weight * 0.01)
+    image = np.random.default_rng(0).uniform(0, 255, (1, 16, 16, 3)).astype(np.float32)
+    save_model(model, tmp_path / "m.keras", card=MODEL_CARD)
+    np.save(tmp_path / "image.npy", image)
+    script = (
+        "import sys, numpy as np; from pathlib import Path; from edgeres.keras_io import load\n"
+        "from edgeres.keras_file import read_keras_file; folder = Path(sys.argv[1])\n"
+        "scores = load(read_keras_file(folder / 'm.keras'))(np.load(folder / 'image.npy'), training=False)\n"
+        "np.save(folder / 'scores.npy', scores)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
+    expected = model(image, training=False).numpy()
+    assert np.isfinite(expected).all()
+    np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), expected, rtol=1e-5)
