@@ -12,7 +12,7 @@ demo: $(STAMP)
 	$(BIN)/edgeres demo --out demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest -m "slow or not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -7,11 +7,14 @@ from functools import cached_property
 
 from converters.quantization.calibration import require_disjoint
 from converters.recipe import Material
+from edgeres.contracts import contract_for
 from edgeres.data import Dataset, Split, require_same_splits
-from edgeres.errors import ConfigError, DataError
+from edgeres.errors import DataError
 from edgeres.keras_file import KerasFile
-from edgeres.preprocess import Preprocess, from_option
+from edgeres.preprocess import Preprocess
 from edgeres.progress import Progress, silent
+
+__all__ = ["Job", "contract_for", "require_classes", "require_fitting"]
 
 
 @dataclass(frozen=True)
@@ -49,28 +52,6 @@ class Job:
     @cached_property
     def _fingerprints(self) -> dict[Material, str]:
         return {}
-
-
-def contract_for(file: KerasFile, option: str | None) -> Preprocess:
-    """The preprocessing of a Keras file: that of its card, or what `--preprocess` says.
-
-    Raises:
-        ConfigError: neither, or the option contradicts the card.
-    """
-    height, width, depth = file.input_shape
-    asked = None if option is None else from_option(option, height=height, width=width, depth=depth)
-    if file.card is not None:
-        if asked is not None and asked != file.card.preprocess:
-            raise ConfigError(
-                f"{file.path} carries its own preprocessing, which is not '{option}'", fix="leave out --preprocess"
-            )
-        return file.card.preprocess
-    if asked is None:
-        raise ConfigError(
-            f"{file.path} does not say how pixels become its input",
-            fix="say what it was trained with: --preprocess raw|unit|symmetric|torch|caffe|FILE.yaml",
-        )
-    return asked
 
 
 def require_fitting(file: KerasFile, dataset: Dataset) -> None:

@@ -84,13 +84,13 @@ def data(source: str, out: Path | None, split_seed: int, json_file: Path | None)
     require_sound(found)
 
 
-@click.command(short_help="Train a network of the zoo on an image data set.")
+@click.command(short_help="Train a network of the zoo, or a model of yours, on images.")
 @click.argument("model")
 @click.option("--data", required=True, metavar="SOURCE", help="digits, folder:PATH, … (docs/data.md).")
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="RUN", help="The run folder to write.")
-@click.option("--width", default=1.0, show_default=True, help="Multiplies the feature maps of every stage.")
+@click.option("--width", type=float, help="Multiplies the feature maps of every stage. [default: 1]")
 @click.option("--input-size", type=int, help="Height and width of the input in pixels. [default: the network's]")
-@click.option("--preprocess", metavar="P", help="A preset or YAML contract. [default: the network's, or of --weights]")
+@click.option("--preprocess", metavar="P", help="A preset or YAML contract. [default: the network's or file's]")
 @click.option("--config", type=click.Path(path_type=Path), metavar="F.yaml", help="Settings; flags override them.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Any setting, as mixup=0.2; repeatable.")
 @click.option("--weights", metavar="FILE", help="Begin with these: a run, a Keras file, or imagenet.")
@@ -112,10 +112,8 @@ def data(source: str, out: Path | None, split_seed: int, json_file: Path | None)
 )
 @click.option(
     "--join-timeout",
-    default=60.0,
-    show_default=True,
     type=click.FloatRange(0),
-    help="Seconds to wait for the other workers.",
+    help="Seconds to wait for the other workers. [default: 60]",
 )
 @click.option(
     "--split-seed",
@@ -129,7 +127,7 @@ def train(
     model: str,
     data: str,
     out: Path,
-    width: float,
+    width: float | None,
     input_size: int | None,
     preprocess: str | None,
     config: Path | None,
@@ -138,71 +136,42 @@ def train(
     teacher: Path | None,
     resume: bool,
     distribute: str | None,
-    join_timeout: float,
+    join_timeout: float | None,
     split_seed: int,
     trust: bool,
     **flags: Any,
 ) -> None:
-    """Train MODEL, a network of the zoo, on an image data set.
+    """Train MODEL on an image data set: a network of the zoo, or a Keras file or run of yours.
 
     SGD with a warm-up and a cosine unless set otherwise, on every GPU there is or on the CPU. Leaves a run folder:
     the trained model.keras, config.json, history.json, report.html, logs for TensorBoard and the checkpoint that
     --resume continues from. All settings are in docs/training.md; the usual ones are flags, any goes through --set.
     """
-    from edgeres.training.settings import read_mapping, typed_settings, with_overrides
-
-    values = read_mapping(config) if config else {}
-    values = with_overrides(values, overrides)
-    values |= {name: value for name, value in flags.items() if value is not None}
-    settings = typed_settings(values, where=str(config) if config else "training settings")
-
     from edgeres.data import open_dataset
     from edgeres.errors import require_installed
-    from edgeres.models import require_network
     from edgeres.native_output import muted
-    from edgeres.preprocess import from_option, resized
     from edgeres.storage import require_absent
-    from edgeres.training.cluster import PeerLostError, read_cluster
+    from edgeres.training.cluster import asked_cluster
     from edgeres.training.kernels import choose_kernels
+    from edgeres.training.planning import Wanted, settings_of
 
-    require_installed("tf_keras", extra="train", purpose="training")
     # What can be refused at once is refused before TensorFlow is loaded.
-    require_network(model)
-    cluster = read_cluster() if distribute == "multiworker" else None
+    settings = settings_of(config, overrides, flags)
+    require_installed("tf_keras", extra="train", purpose="training")
+    wanted = Wanted(model, width, input_size, preprocess, weights, teacher, trust)
+    wanted.check(settings)
+    cluster = asked_cluster(distribute, join_timeout)
     if not resume and (cluster is None or cluster.chief):
         require_absent(out)
     dataset = open_dataset(data, seed=split_seed)
     choose_kernels(deterministic=settings.deterministic)
     with muted():
-        from edgeres.models import find_network
-        from edgeres.models.pretrained import read_weights
-        from edgeres.training.distillation import open_teacher
+        from edgeres.training.attended import train_attended
         from edgeres.training.distribution import Devices
-        from edgeres.training.train import Plan, train
 
-        chosen = find_network(model)
-        group = Devices(distribute, cluster, join_timeout).join()  # before weights or a teacher use TensorFlow
-    from edgeres.training.progress import EpochLines
-    from edgeres.training.restart import restart
-
-    size = chosen.input_size if input_size is None else input_size
-    start = read_weights(chosen, weights, trust=trust) if weights else None
-    if preprocess is None and start is not None and start.contract is not None:
-        contract = resized(start.contract, height=size, width=size)
-    else:
-        contract = from_option(preprocess or chosen.preprocess, height=size, width=size)
-    guide = None
-    if teacher:
-        guide = open_teacher(teacher, dataset, contract, settings.distill.preprocess, trust=trust)
-
-    plan = Plan(chosen, width, dataset, contract, settings, start, guide)
-    try:
-        with EpochLines(settings.epochs) as lines:
-            history = train(plan, out, resume=resume, group=group, progress=lines, live=lines.within)
-    except PeerLostError as lost:
-        restart(lost)
-        raise
-    score = history.test_accuracy
+        # Before weights or a teacher use TensorFlow.
+        group = Devices(distribute, cluster, 60 if join_timeout is None else join_timeout).join()
+    score = train_attended(wanted.plan(dataset, settings), out, resume=resume, group=group).test_accuracy
     if score is not None and group.chief:
         interval = f"[{score.low:.2%}, {score.high:.2%}]"
         click.echo(f"{out}/model.keras: test accuracy {score.value:.2%} {interval} on {score.n} images")

@@ -16,8 +16,7 @@ from edgeres.native_output import resolve_muted
 from edgeres.records import encode
 from edgeres.registry import resolve
 from edgeres.report.terminal import plain_table
-from edgeres.training.run import MODEL as RUN_MODEL
-from edgeres.training.run import is_run
+from edgeres.training.run import model_of
 
 # The flatbuffer's walk is a layer above, and building a Keras model takes TensorFlow: both by name.
 _FLATBUFFER = "targets.flatbuffer:describe"
@@ -54,8 +53,7 @@ def inspect(path: Path, *, trust: bool = False) -> Inspection:
         raise ModelError(f"{path} does not exist", fix=_KINDS)
     if is_bundle(path):
         return _bundle(path)
-    if is_run(path):
-        path = path / RUN_MODEL
+    path = model_of(path)
     if path.suffix in SUFFIXES or is_saved_model(path):
         return _keras(read_keras_file(path, trust=trust))
     if path.is_dir():

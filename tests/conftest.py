@@ -4,10 +4,12 @@ import logging
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.golden import Golden
 from tests.trained import Bundles, Trained, bundle_maker, train_tiny
@@ -17,6 +19,12 @@ CIFAR10 = Path(__file__).parents[2] / "shared" / "data" / "cifar10-jpeg.tar.xz"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Tests compare bits across processes; a training in this one would switch oneDNN on for all that come after it.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+# Tests run in two processes side by side. What edgeres locks for a whole machine lies in the temporary files' folder:
+# each process has its own, or one's latency test would wait, and say so, while the other's runs.
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    _OWN_TEMPORARY = tempfile.TemporaryDirectory(prefix=f"edgeres-{worker}-")
+    os.environ["TMPDIR"] = tempfile.tempdir = _OWN_TEMPORARY.name
 
 # A shell starts what it puts into the background with Ctrl-C ignored, and every child would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -50,7 +58,13 @@ def golden(request: pytest.FixtureRequest) -> Golden:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """One tiny network trained on the digits by the real command; whoever alters it makes a copy first."""
-    return train_tiny(tmp_path_factory.mktemp("trained") / "run")
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # where several processes run the tests, one of them trains it
+        base = base.parent
+    with FileLock(base / "trained.lock"):
+        run = base / "trained" / "run"
+        run.parent.mkdir(exist_ok=True)
+        return Trained(run) if (run / "report.html").is_file() else train_tiny(run)
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +93,8 @@ def cifar10(pytestconfig: pytest.Config) -> Path:
         folder = pytestconfig.cache.mkdir("cifar10")
     else:
         pytest.skip("pytest's cache is switched off, there is nowhere to unpack CIFAR-10")
-    if not (folder / "complete").exists():
-        subprocess.run(["tar", "-xf", CIFAR10, "-C", folder], check=True)  # noqa: S607 - six times faster than tarfile
-        (folder / "complete").touch()
+    with FileLock(folder / "lock"):
+        if not (folder / "complete").exists():
+            subprocess.run(["tar", "-xf", CIFAR10, "-C", folder], check=True)  # noqa: S607 - six times faster than tarfile
+            (folder / "complete").touch()
     return folder

@@ -44,7 +44,7 @@ SUFFIXES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Suffix of a name -> how the names begin that take it, and what their builder is then given."""
 
-__all__ = ["MODELS", "SUFFIXES", "Network", "find_network", "require_network"]
+__all__ = ["MODELS", "SUFFIXES", "Network", "find_network", "is_network", "require_network"]
 
 
 def find_network(name: str) -> Network:
@@ -56,6 +56,11 @@ def find_network(name: str) -> Network:
     base, arguments = _split(name)
     found: Network = lookup(MODELS, base, noun="network", error=ConfigError)
     return found.variant(name, arguments) if arguments else found
+
+
+def is_network(name: str) -> bool:
+    """Whether it is the name of a network of the zoo, without importing TensorFlow."""
+    return _split(name)[0] in MODELS
 
 
 def require_network(name: str) -> None:

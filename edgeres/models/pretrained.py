@@ -21,7 +21,7 @@ from edgeres.models.network import Network
 from edgeres.native_output import muted
 from edgeres.preprocess import Preprocess, named, resized
 from edgeres.storage import sha256_file
-from edgeres.training.run import MODEL, is_run
+from edgeres.training.run import model_of
 
 IMAGENET = "imagenet"
 _SHOWN = 3
@@ -67,7 +67,7 @@ def read_weights(network: Network, source: str, *, trust: bool = False) -> Weigh
     Raises:
         ModelError: absent, unreadable, of another network, or ImageNet weights that cannot be had.
     """
-    path = _imagenet_file(network) if source == IMAGENET else _file(Path(source))
+    path = _imagenet_file(network) if source == IMAGENET else model_of(Path(source))
     arrays = read_arrays(path, trust=trust)
     if any(application.first in arrays for application in APPLICATIONS.values()):
         application = APPLICATIONS.get(network.name)
@@ -130,14 +130,6 @@ def _other_classes(head: Any, arrays: Arrays) -> bool:
     """Whether the last layer is absent, or differs in the number of its outputs and in nothing else."""
     found, expected = _found(head, arrays), _shapes(head)
     return found is None or (found != expected and [s[:-1] for s in found] == [s[:-1] for s in expected])
-
-
-def _file(source: Path) -> Path:
-    if not is_run(source):
-        return source
-    if not (source / MODEL).is_file():
-        raise ModelError(f"{source} is a run that has not ended", fix="finish it with --resume, then use its weights")
-    return source / MODEL
 
 
 def _contract(path: Path, network: Network, *, trust: bool) -> Preprocess | None:

@@ -115,17 +115,20 @@ def commands(story: Story) -> tuple[str, ...]:
 def _trainings(story: Story) -> Iterator[str]:
     for run in story.runs:
         config = run.config
+        if config.given is None:  # a model in memory: what made it is not known
+            continue
         words: list[object] = []
         if config.network.width != 1:
             words += ["--width", f"{config.network.width:g}"]
-        words += ["--input-size", config.preprocess.height]
+        if config.model is None:
+            words += ["--input-size", config.preprocess.height]
         if (preset := _preset(config.preprocess)) is not None:
             words += ["--preprocess", preset]
         words += ["--split-seed", config.data.seed]
         for name in _TRAINING_FLAGS:
             if name in config.training:
                 words += [f"--{name.replace('_', '-')}", config.training[name]]
-        yield _shell("train", config.network.name, "--data", config.data.source, *words, "--out", run.path)
+        yield _shell("train", config.given, "--data", config.data.source, *words, "--out", run.path)
 
 
 def _preset(contract: Preprocess) -> str | None:

@@ -44,7 +44,7 @@ class Checkpoint:
             return
         try:
             self._manager.checkpoint.restore(latest).expect_partial()
-        except (tf.errors.OpError, ValueError) as problem:
+        except (tf.errors.OpError, ValueError, IndexError) as problem:  # IndexError: a file that ends too early
             raise ArtifactError(
                 f"the checkpoint {latest} is damaged: {_reason(problem)}",
                 fix=f"remove {self._folder.parent} and train again",

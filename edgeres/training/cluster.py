@@ -80,6 +80,22 @@ def read_cluster(environment: Mapping[str, str] = os.environ) -> Cluster:
     return Cluster(addresses, index if kind == "chief" else len(chiefs) + index)
 
 
+def asked_cluster(distribute: str | None, join_timeout: float | None) -> Cluster | None:
+    """The cluster of TF_CONFIG where `distribute` asks for one.
+
+    Raises:
+        ConfigError: TF_CONFIG is absent or wrong; a time to wait for others where there are none.
+    """
+    if distribute == "multiworker":
+        return read_cluster()
+    if join_timeout is not None:
+        raise ConfigError(
+            "--join-timeout has no effect: this process trains alone",
+            fix="add --distribute multiworker, or leave out --join-timeout",
+        )
+    return None
+
+
 def wait_for_all(cluster: Cluster, *, seconds: float) -> None:
     """Return once every other process answers at its address; this one answers at its own meanwhile.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from edgeres.contracts import contract_for
 from edgeres.data import Dataset
 from edgeres.errors import ConfigError, DataError, ModelError
-from edgeres.keras_file import KerasFile, read_keras_file
+from edgeres.keras_file import read_keras_file
 from edgeres.keras_io import load
-from edgeres.preprocess import Preprocess, from_option
+from edgeres.preprocess import Preprocess
+from edgeres.training.identity import source_of_file, source_of_model
 from edgeres.training.loss import Objective
-from edgeres.training.run import MODEL, is_run
+from edgeres.training.run import model_of
 from edgeres.training.settings import DistillSettings
 
 Tensor = Any
@@ -26,11 +29,27 @@ _LEAST = 1e-7
 
 @dataclass(frozen=True)
 class Teacher:
-    """A teacher's file, checked but not built; `contract` is its own, `student` that of the network it teaches."""
+    """A teacher, checked but not built; `contract` is its own, `student` that of the network it teaches.
 
-    file: KerasFile
+    `name`: for a person; `source`: which model it is, with its SHA-256; `load` gives the model.
+    """
+
+    name: str
+    source: str
+    load: Callable[[], Any]
     contract: Preprocess
     student: Preprocess
+
+    @classmethod
+    def of(cls, model: Any, contract: Preprocess, student: Preprocess | None = None) -> Teacher:
+        """A tf_keras model in memory, trained with `contract`; a student without another one is given the same images.
+
+        Raises:
+            ConfigError: it takes other images than the student.
+        """
+        teacher = cls(model.name, source_of_model(model), lambda: model, contract, student or contract)
+        _require_one_view(teacher)
+        return teacher
 
     def build(self, classes: int) -> Any:
         """A function from the student's inputs (n, h, w, c) to the teacher's logits (n, classes), float32.
@@ -38,13 +57,13 @@ class Teacher:
         Raises:
             ModelError: Keras cannot load it, or it has another number of outputs.
         """
-        model = load(self.file)
+        model = self.load()
         shape = (2, *self.contract.shape)
         pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
         found = np.asarray(model(self.contract.normalize(pixels), training=False))
         if found.shape[-1] != classes:
             raise ModelError(
-                f"the teacher {self.file.path} has {found.shape[-1]} outputs, the data have {classes} classes",
+                f"the teacher {self.name} has {found.shape[-1]} outputs, the data have {classes} classes",
                 fix="give a teacher of the same classes",
             )
         probabilities = bool((found >= 0).all() and np.allclose(found.sum(axis=-1), 1, atol=1e-3))
@@ -94,7 +113,7 @@ def open_teacher(
         DataError: it was trained on other classes.
         ConfigError: its preprocessing is not known, or takes other images than the student's.
     """
-    file = read_keras_file(path / MODEL if is_run(path) else path, trust=trust)
+    file = read_keras_file(model_of(path), trust=trust)
     if file.card is not None and file.card.labels != dataset.labels:
         raise DataError(
             f"the teacher {path} was trained on other classes than {dataset.source} has",
@@ -104,29 +123,27 @@ def open_teacher(
             ),
             fix="give a teacher of the same classes",
         )
-    contract = _contract(file, option)
+    contract = contract_for(file, option, flag="--set distill.preprocess=")
+    teacher = Teacher(str(path), source_of_file(file), lambda: load(file), contract, student)
+    _require_one_view(teacher)
+    return teacher
+
+
+def _require_one_view(teacher: Teacher) -> None:
+    own, student = teacher.contract, teacher.student
     for name in _GEOMETRY:
-        if getattr(contract, name) != getattr(student, name):
+        if getattr(own, name) != getattr(student, name):
             raise ConfigError(
-                f"the teacher {path} takes {name} {getattr(contract, name)!r}, the student {getattr(student, name)!r}",
+                f"the teacher {teacher.name} takes {name} {getattr(own, name)!r}, the student "
+                f"{getattr(student, name)!r}",
                 details=("both must see the same part of an image at the same size",),
                 fix="give both one --input-size and way of resizing",
             )
-    if "gray" in (contract.channels, student.channels) and contract.channels != student.channels:
-        raise ConfigError(f"the teacher {path} takes {contract.channels}, the student {student.channels}")
-    return Teacher(file, contract, student)
-
-
-def _contract(file: KerasFile, option: str | None) -> Preprocess:
-    if file.card is not None:
-        return file.card.preprocess
-    height, width, depth = file.input_shape
-    if option is None:
+    if "gray" in (own.channels, student.channels) and own.channels != student.channels:
         raise ConfigError(
-            f"the teacher {file.path} does not say how pixels become its input",
-            fix="say what it was trained with: --set distill.preprocess=raw|unit|symmetric|torch|caffe|FILE.yaml",
+            f"the teacher {teacher.name} takes {own.channels}, the student {student.channels}",
+            fix="give both the same channels",
         )
-    return from_option(option, height=height, width=width, depth=depth)
 
 
 def as_seen_by(contract: Preprocess, inputs: Tensor, own: Preprocess) -> Tensor:

@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from edgeres.errors import ConfigError
+from edgeres.errors import ConfigError, DataError
 from edgeres.training.cluster import Cluster, PeerLostError, wait_for_all
 from edgeres.training.shares import Shares
 
 _LOG = logging.getLogger(__name__)
+
+_PIECE = 64 << 20
+"""Bytes of a message between processes."""
 
 _LOST = (
     tf.errors.UnavailableError,
@@ -57,25 +60,35 @@ class Group:
         """A feed of the shares of this process's replicas, dealt to them in turn."""
         return self.strategy.distribute_datasets_from_function(lambda _: feed)
 
-    def from_chief(self, content: bytes) -> bytes:
-        """What the chief gave here; every process calls this at the same point, and what others give is dropped."""
+    def from_chief(self, content: bytes, *, piece: int = _PIECE) -> bytes:
+        """What the chief gave here; every process calls this at the same point, and what others give is dropped.
+
+        It travels in pieces of `piece` bytes: TensorFlow takes no message of 2 GiB.
+        """
         if self.workers == 1:
             return content
-        size = int(self._from_chief(np.asarray([len(content)], np.int32))[0])
-        length = -(-size // 4) * 4  # of whole int32
-        padded = content.ljust(length, b"\0") if self.chief else bytes(length)
+        whole, rest = (int(number) for number in self._from_chief(np.asarray(divmod(len(content), piece), np.int32)))
+        sizes = [piece] * whole + [rest] * (rest > 0)
+        return b"".join(
+            self._piece(content[number * piece :][:size] if self.chief else b"", size)
+            for number, size in enumerate(sizes)
+        )
+
+    def _piece(self, content: bytes, size: int) -> bytes:
+        padded = content.ljust(-(-size // 4) * 4, b"\0")  # of whole int32
         return self._from_chief(np.frombuffer(padded, np.int32)).tobytes()[:size]
 
     def _from_chief(self, numbers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """A sum to which only the chief's first replica adds anything: collectives know no other way for all kinds."""
 
-        def add() -> tf.Tensor:
+        def add(given: tf.Tensor) -> tf.Tensor:
             context = tf.distribute.get_replica_context()
             speaks = self.chief and context.replica_id_in_sync_group == 0
-            own = tf.where(speaks, numbers, np.zeros_like(numbers))
+            own = tf.where(speaks, given, tf.zeros_like(given))
             return context.all_reduce(tf.distribute.ReduceOp.SUM, own)
 
-        summed = self.strategy.run(tf.function(add))
+        # As an argument: a constant would become a part of the graph.
+        summed = self.strategy.run(tf.function(add), args=(tf.constant(numbers),))
         found: np.ndarray[Any, Any] = self.strategy.experimental_local_results(summed)[0].numpy()
         return found
 
@@ -128,12 +141,18 @@ class Devices:
         return Group(tf.distribute.get_strategy())
 
 
-def require_a_share_each(group: Group, batch: int) -> None:
-    """Refuse a batch that leaves a replica without an image.
+def require_a_share_each(group: Group, batch: int, images: int) -> None:
+    """Refuse a batch that leaves a replica without an image, and an epoch without a step.
 
     Raises:
-        ConfigError: fewer images than replicas.
+        ConfigError: fewer images in a batch than replicas.
+        DataError: fewer of the `images` to train on.
     """
     replicas = group.shares.replicas
     if batch < replicas:
         raise ConfigError(f"batch is {batch}, for {replicas} devices", fix=f"give a --batch of at least {replicas}")
+    if images < replicas:
+        raise DataError(
+            f"the training split has {images} images, for {replicas} devices: an epoch would have no step",
+            fix="give more images, or train on fewer devices",
+        )

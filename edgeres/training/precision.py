@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import tf_keras as keras
+from edgeres.errors import ConfigError
+from edgeres.training.copying import Form, copied
 
 
 def in_precision(model: Any, policy: str) -> Any:
@@ -12,13 +13,23 @@ def in_precision(model: Any, policy: str) -> Any:
 
     "float32", or "mixed_float16" and "mixed_bfloat16" (Micikevicius et al., 2018), which halve activations and keep
     the weights float32. The layers' names stay.
+
+    Raises:
+        ConfigError: a layer of the user's model does not compute in this precision.
     """
 
-    def again(layer: Any) -> Any:
-        return layer.__class__.from_config({**layer.get_config(), "dtype": policy})
+    def form(layer: Any) -> Form:
+        config = {**layer.get_config(), "dtype": policy}
+        config.pop("rng_type", None)  # of `with_generators`: no business of a model's file
+        return type(layer), config
 
-    copy = keras.models.clone_model(model, clone_function=again)
-    copy.set_weights(model.get_weights())
-    for layer, original in zip(copy.layers, model.layers, strict=True):
-        layer.trainable = original.trainable
-    return copy
+    try:
+        return copied(model, form)
+    except (TypeError, ValueError) as problem:
+        if policy == "float32":
+            raise
+        reason = next((line.strip() for line in str(problem).splitlines() if line.strip()), type(problem).__name__)
+        raise ConfigError(
+            f"precision is {policy}, in which {model.name} cannot compute: {reason}",
+            fix="leave out precision: float32 trains every network",
+        ) from problem

@@ -28,11 +28,11 @@ class EpochLines:
 
     def __call__(self, epoch: Epoch, epochs: int, seconds_left: float) -> None:
         """Print one epoch."""
-        left = timedelta(seconds=round(seconds_left))
+        left = f", {timedelta(seconds=round(seconds_left))} left" if epoch.epoch < epochs else ""
         self._console.print(
-            f"epoch {epoch.epoch:>3}/{epochs}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.4f}  "
-            f"val {epoch.val_loss:.4f} {epoch.val_accuracy:.4f}  rate {epoch.learning_rate:.4f}  "
-            f"{epoch.seconds:.0f} s, {left} left",
+            f"epoch {epoch.epoch:>3}/{epochs}  loss {epoch.loss:.3f}  accuracy {epoch.accuracy:.1%}  "
+            f"validation {epoch.val_loss:.3f} {epoch.val_accuracy:.1%}  rate {epoch.learning_rate:.2g}  "
+            f"{epoch.seconds:.0f} s{left}",
             soft_wrap=True,
         )
         self._began = None

@@ -7,6 +7,7 @@ from typing import Any
 
 from edgeres.errors import ConfigError
 from edgeres.records import encode
+from edgeres.training.identity import same_model
 from edgeres.training.run import CONFIG, RunConfig
 from edgeres.training.settings import typed_settings
 
@@ -21,11 +22,12 @@ def require_same(found: RunConfig, wanted: RunConfig, run: Path) -> None:
     """
     before, now = encode(found), encode(wanted)
     before["training"] = typed_settings(before["training"], where=str(run / CONFIG)).record()
+    for part in ("model", "weights", "teacher"):
+        if not same_model(before.get(part), now.get(part)):
+            _require_equal(before.get(part), now.get(part), part, run)
     for part in ("network", "data", "preprocess", "training"):
         for key in now[part]:
             _require_equal(before[part].get(key), now[part][key], f"{part}.{key}", run)
-    for part in ("weights", "teacher"):
-        _require_equal(before.get(part), now.get(part), part, run)
 
 
 def _require_equal(before: Any, now: Any, name: str, run: Path) -> None:

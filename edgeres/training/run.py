@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeres.errors import ConfigError
+from edgeres.errors import ConfigError, ModelError
 from edgeres.preprocess import Preprocess
 from edgeres.records import decode, read_json, write_json
 from edgeres.results import Estimate
@@ -22,10 +22,13 @@ from edgeres.results import Estimate
 CONFIG, HISTORY, CHECKPOINT, MODEL = "config.json", "history.json", "checkpoint", "model.keras"
 LOGS, REPORT = "logs", "report.html"
 
+IN_MEMORY = " in memory"
+"""What follows the name of a model that is no file, where a run names it."""
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """What is built: a name of the zoo, and its arguments."""
+    """What is built: a name of the zoo and its arguments; for a model of one's own its name, and width 1."""
 
     name: str
     width: float
@@ -47,7 +50,8 @@ class DataConfig:
 class RunConfig:
     """A training, complete; `training` holds every setting with its value (`edgeres.training.settings`).
 
-    `weights` and `teacher`: the files that it began with and that it learned from, with their SHA-256.
+    `weights`, `teacher` and `model`: what it began with, what it learned from, and the model of one's own that it
+    trains in place of a network of the zoo; each a file or a model in memory, with its SHA-256.
     """
 
     network: NetworkConfig
@@ -57,7 +61,16 @@ class RunConfig:
     versions: dict[str, str]
     weights: str | None = None
     teacher: str | None = None
+    model: str | None = None
     schema: str = "edgeres.run/1"
+
+    @property
+    def given(self) -> str | None:
+        """What the command that trains it is given: a name of the zoo, or a path; None for a model in memory."""
+        if self.model is None:
+            return self.network.name
+        name = self.model.rpartition(" (")[0]
+        return None if name.endswith(IN_MEMORY) else name
 
 
 @dataclass(frozen=True)
@@ -89,6 +102,23 @@ class History:
 def is_run(path: Path) -> bool:
     """Whether the path is a run folder."""
     return (path / CONFIG).is_file()
+
+
+def model_of(path: Path) -> Path:
+    """The model that a path means: that of a run folder, else the path itself.
+
+    Raises:
+        ModelError: a run that has not ended.
+        ConfigError: a run whose configuration or history cannot be read.
+    """
+    if not is_run(path) or (path / MODEL).is_file():
+        return path / MODEL if is_run(path) else path
+    config, done = read_config(path), len(read_history(path).epochs)
+    command = f"edgeres train {config.given} --data {config.data.source} --out {path} --resume"
+    raise ModelError(
+        f"{path} is a run that has not ended: {done} of {config.training.get('epochs')} epochs are done",
+        fix=f"finish it, with the options that it was started with: {command}",
+    )
 
 
 def read_config(run: Path) -> RunConfig:

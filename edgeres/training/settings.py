@@ -56,49 +56,66 @@ class DistillSettings(_Group):
 class TrainingSettings(_Group):
     """How a network is trained; the defaults are those of He et al. (2015, section 4.2) where it names them."""
 
-    epochs: int = Field(20, ge=1, le=10_000, description="passes over the training split")
-    batch: int = Field(128, ge=1, le=65_536, description="images in a step, over all devices")
+    epochs: int = Field(default=20, ge=1, le=10_000, description="passes over the training split")
+    batch: int = Field(default=128, ge=1, le=65_536, description="images in a step, over all devices")
     accumulate: int = Field(
-        1, ge=1, le=65_536, description="parts into which a step's images are cut, one after the other, to save memory"
+        default=1,
+        ge=1,
+        le=65_536,
+        description="parts into which a step's images are cut, one after the other, to save memory",
     )
-    optimizer: Literal["sgd", "adamw"] = Field("sgd", description="SGD with Nesterov momentum, or AdamW")
-    learning_rate: float = Field(0.1, gt=0, le=100, description="peak of the schedule; 0.001 for adamw unless given")
-    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD, Nesterov's form")
+    optimizer: Literal["sgd", "adamw"] = Field(default="sgd", description="SGD with Nesterov momentum, or AdamW")
+    learning_rate: float = Field(
+        default=0.1, gt=0, le=100, description="peak of the schedule; 0.001 for adamw unless given"
+    )
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="of SGD, Nesterov's form")
     weight_decay: float = Field(
-        1e-4, ge=0, le=1, description="as an L2 penalty (adamw: decoupled); skips batch norms and biases"
+        default=1e-4, ge=0, le=1, description="as an L2 penalty (adamw: decoupled); skips batch norms and biases"
     )
-    schedule: Literal["cosine", "step"] = Field("cosine", description="half a cosine to 0, or steps at milestones")
-    milestones: tuple[int, ...] = Field((), description="epochs after which a step schedule multiplies by factor")
-    factor: float = Field(0.1, gt=0, lt=1, description="of a step schedule")
-    warmup: float = Field(1.0, ge=0, le=10_000, description="epochs of linear warm-up before the schedule")
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="part of each label spread over all classes")
+    schedule: Literal["cosine", "step"] = Field(
+        default="cosine", description="half a cosine to 0, or steps at milestones"
+    )
+    milestones: tuple[int, ...] = Field(
+        default=(), description="epochs after which a step schedule multiplies by factor"
+    )
+    factor: float = Field(default=0.1, gt=0, lt=1, description="of a step schedule")
+    warmup: float = Field(default=1.0, ge=0, le=10_000, description="epochs of linear warm-up before the schedule")
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="part of each label spread over all classes")
     class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0, le=1e6)]] = Field(
-        "none", description="balanced: every class counts the same; or weights by label, 1 for those left out"
+        default="none", description="balanced: every class counts the same; or weights by label, 1 for those left out"
     )
     augment: Literal["auto", "none", "shift", "shift-flip", "crop", "crop-flip"] = Field(
-        "auto",
+        default="auto",
         description="shift: by up to an eighth; crop: a random part, resized; flip only where a mirrored image keeps "
         "its class; auto: shift, and flip where the data allow it",
     )
-    crop_area: float = Field(0.08, gt=0, le=1, description="smallest part of the area that crop keeps")
+    crop_area: float = Field(default=0.08, gt=0, le=1, description="smallest part of the area that crop keeps")
     randaugment: RandAugmentSettings = RandAugmentSettings()
-    mixup: float = Field(0.0, ge=0, le=100, description="alpha of mixup (Zhang et al., 2018); 0: none")
+    mixup: float = Field(default=0.0, ge=0, le=100, description="alpha of mixup (Zhang et al., 2018); 0: none")
     cutmix: float = Field(
-        0.0, ge=0, le=100, description="alpha of cutmix (Yun et al., 2019); 0: none; with mixup, each half of the time"
+        default=0.0,
+        ge=0,
+        le=100,
+        description="alpha of cutmix (Yun et al., 2019); 0: none; with mixup, each half of the time",
     )
-    mix_probability: float = Field(1.0, ge=0, le=1, description="part of the batches that mixup or cutmix mixes")
-    ema: float = Field(0.0, ge=0, lt=1, description="decay of the averaged weights that are exported; 0: none")
+    mix_probability: float = Field(
+        default=1.0, ge=0, le=1, description="part of the batches that mixup or cutmix mixes"
+    )
+    ema: float = Field(default=0.0, ge=0, lt=1, description="decay of the averaged weights that are exported; 0: none")
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = Field(
-        "float32", description="that layers compute in; the trained model is float32 always"
+        default="float32", description="that layers compute in; the trained model is float32 always"
     )
-    jit_compile: bool = Field(False, description="compile forward and backward with XLA")
+    jit_compile: bool = Field(default=False, description="compile forward and backward with XLA")
     patience: int = Field(
-        0, ge=0, le=10_000, description="epochs without a better validation loss that end the training; 0: never"
+        default=0,
+        ge=0,
+        le=10_000,
+        description="epochs without a better validation loss that end the training; 0: never",
     )
     transfer: TransferSettings = TransferSettings()
     distill: DistillSettings = DistillSettings()
-    deterministic: bool = Field(False, description="equal weights from equal runs, to the last bit; slower")
-    seed: int = Field(0, ge=0, lt=2**31, description="of initial weights, shuffling and augmentation")
+    deterministic: bool = Field(default=False, description="equal weights from equal runs, to the last bit; slower")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="of initial weights, shuffling and augmentation")
 
     @model_validator(mode="before")
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from edgeres.training.averages import Averages
+from edgeres.training.drawing import with_generators
 from edgeres.training.optimizer import optimizer
 from edgeres.training.precision import in_precision
 from edgeres.training.settings import TrainingSettings
@@ -59,7 +60,8 @@ class Best(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
 
 def new_state(network: Any, settings: TrainingSettings, *, steps: int) -> State:
     """The state at the start of a training of a float32 network; `steps` of an epoch."""
-    model = network if settings.precision == "float32" else in_precision(network, settings.precision)
+    computing = network if settings.precision == "float32" else in_precision(network, settings.precision)
+    model = with_generators(computing)
     averages = Averages(model, settings.ema) if settings.ema else None
     best = Best(model) if settings.patience else None
     return State(model, optimizer(settings, model, steps=steps), averages, best)

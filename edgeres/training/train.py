@@ -16,9 +16,7 @@ import tf_keras as keras
 from edgeres.data import Dataset, Origin
 from edgeres.errors import ModelError
 from edgeres.keras_file import ModelCard
-from edgeres.models import Network
 from edgeres.models.cost import trainable_parameters
-from edgeres.models.pretrained import Weights, put_weights
 from edgeres.preprocess import Preprocess
 from edgeres.registry import resolve
 from edgeres.results import Estimate
@@ -26,6 +24,8 @@ from edgeres.storage import discarded_on_failure, require_absent, typed_storage_
 from edgeres.training.checkpoint import Checkpoint
 from edgeres.training.distillation import Distilled, Teacher
 from edgeres.training.distribution import Devices, Group, require_a_share_each
+from edgeres.training.drawing import set_generators
+from edgeres.training.effects import require_teacher
 from edgeres.training.feeds import Feeds
 from edgeres.training.folder import RunFolder
 from edgeres.training.loop import Loop, NotFiniteError
@@ -35,7 +35,8 @@ from edgeres.training.settings import TrainingSettings
 from edgeres.training.state import new_state
 from edgeres.training.step import Step
 from edgeres.training.stopping import best_epoch, has_stopped
-from edgeres.training.transfer import Backbone, require_weights
+from edgeres.training.subject import Built, Subject
+from edgeres.training.transfer import Backbone, require_trained
 from edgeres.versions import versions
 
 Progress = Callable[[Epoch, int, float], None]
@@ -49,17 +50,15 @@ _PROPORTION = "targets.stats:proportion"  # the interval of an accuracy; a layer
 
 @dataclass(frozen=True)
 class Plan:
-    """What to train: a network of the zoo at a width, on a data set, through a contract, with settings.
+    """What to train (`edgeres.training.subject`), on a data set, through a contract, with settings.
 
-    `weights`: what it begins with; `teacher`: what it learns from beside the labels.
+    `teacher`: what it learns from beside the labels.
     """
 
-    network: Network
-    width: float
+    subject: Subject
     dataset: Dataset
     contract: Preprocess
     settings: TrainingSettings
-    weights: Weights | None = None
     teacher: Teacher | None = None
 
 
@@ -81,26 +80,25 @@ def train(
     Raises:
         OutputError: `out` exists (without `resume`), or cannot be written.
         ConfigError: `resume` with other settings than the run was started with; fewer images in a batch than devices;
-            this process was started with other settings than the chief.
+            this process was started with other settings than the chief; a setting that the subject cannot follow.
         PeerLostError: another process ended, or does not answer.
-        ModelError: the loss became NaN or infinite; the last good checkpoint stays.
+        ModelError: the loss became NaN or infinite, and the last good checkpoint stays; a model that cannot be trained.
         ArtifactError: the checkpoint to continue from is damaged.
-        DataError: an image cannot be decoded.
+        DataError: an image cannot be decoded; fewer images to train on than devices.
     """
-    require_weights(plan.settings, plan.weights)
+    require_trained(plan.settings, plan.subject)
+    require_teacher(plan.settings, plan.teacher)
     group = group or Devices().join()
     if group.chief and not resume:
         require_absent(out)
     keras.utils.set_random_seed(plan.settings.seed)
     if plan.settings.deterministic:
         tf.config.experimental.enable_op_determinism()
-    require_a_share_each(group, plan.settings.batch)
+    require_a_share_each(group, plan.settings.batch, len(plan.dataset.split("train")))
     with _own_folder(out, group) as place:
         with group.strategy.scope(), group.typed_failures(lambda: 0):
-            network = plan.network.build(
-                width=plan.width, classes=len(plan.dataset.labels), input_size=plan.contract.height
-            )
-            trainer = _Trainer(plan, RunFolder(place, chief=group.chief), network, group)
+            built = plan.subject.build(plan.dataset, plan.contract)
+            trainer = _Trainer(plan, RunFolder(place, chief=group.chief), built, group)
         with (
             typed_storage_errors(place),
             discarded_on_failure(place, unless=trainer.checkpoint.exists),
@@ -125,15 +123,15 @@ def _own_folder(out: Path, group: Group) -> Iterator[Path]:
 class _Trainer:
     """One training: what it changes (state, history, folder) and what it runs on (feeds, loop)."""
 
-    def __init__(self, plan: Plan, folder: RunFolder, network: Any, group: Group) -> None:
+    def __init__(self, plan: Plan, folder: RunFolder, built: Built, group: Group) -> None:
         self.plan, self.folder, self.settings = plan, folder, plan.settings
         self.group, self.loop = group, Loop(group)
         self.feeds = Feeds(plan.dataset, plan.contract, plan.settings, group.shares)
         labels = plan.dataset.labels
-        loaded = put_weights(network, plan.weights) if plan.weights else None
-        self.network = NetworkConfig(plan.network.name, plan.width, len(labels), trainable_parameters(network))
-        self.state = new_state(network, self.settings, steps=self.feeds.steps)
-        self.backbone = Backbone(self.state.model, loaded.new_layers if loaded else ())
+        parameters = trainable_parameters(built.model)
+        self.network = NetworkConfig(plan.subject.name, plan.subject.width, len(labels), parameters)
+        self.state = new_state(built.model, self.settings, steps=self.feeds.steps)
+        self.backbone = Backbone(self.state.model, built.new_layers)
         self.checkpoint = Checkpoint(folder.checkpoint, **self.state.parts)
         self.history = History(())
         self.objective = Objective.of(self.settings, plan.dataset)
@@ -188,6 +186,7 @@ class _Trainer:
             speed[0] = images_per_second
             live(number + 1, done, steps, images_per_second)
 
+        set_generators(self.state.model, seed=self.settings.seed, epoch=number)
         with self._typed_loss("loss", number):
             self.loop.train(self.feeds.training(number), stepping, steps=steps, told=told)
         loss, accuracy = totals.mean_loss(), totals.accuracy()
@@ -220,9 +219,10 @@ class _Trainer:
     def finish(self) -> History:
         """Write the model and measure it on the test split."""
         self.backbone.freeze(False)
-        dataset, model = self.plan.dataset, self.state.exported()
-        card = ModelCard(self.plan.contract, dataset.labels, self.network, Origin(dataset.source, dataset.seed))
-        self.folder.write_model(model, card)  # first: a corrupt test image must not cost the training
+        dataset, subject, model = self.plan.dataset, self.plan.subject, self.state.exported()
+        network = self.network if subject.zoo else None
+        card = ModelCard(self.plan.contract, dataset.labels, network, Origin(dataset.source, dataset.seed))
+        self.folder.write_model(subject.finished(model), card)  # first: a corrupt test image must not cost the training
         self.loop.measure(self.feeds.measuring("test"), self.loop.measuring(model, self.objective.measured))
         correct, images = self.loop.totals.counts()
         estimate: Estimate = resolve(_PROPORTION)(correct, images)
@@ -233,7 +233,7 @@ class _Trainer:
         return self.history
 
     def _config(self) -> RunConfig:
-        dataset, weights, teacher = self.plan.dataset, self.plan.weights, self.plan.teacher
+        dataset, subject, teacher = self.plan.dataset, self.plan.subject, self.plan.teacher
         return RunConfig(
             network=self.network,
             data=DataConfig(
@@ -245,8 +245,9 @@ class _Trainer:
             preprocess=self.plan.contract,
             training=self.settings.record(),
             versions=versions(),
-            weights=None if weights is None else f"{weights.source} ({weights.sha256})",
-            teacher=None if teacher is None else f"{teacher.file.path} ({teacher.file.sha256})",
+            weights=subject.weights,
+            teacher=None if teacher is None else teacher.source,
+            model=subject.source,
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from edgeres.errors import ConfigError
 from edgeres.training.settings import TrainingSettings
+from edgeres.training.subject import Subject
 
 
 class Backbone:
@@ -23,13 +24,13 @@ class Backbone:
             layer.trainable = not frozen
 
 
-def require_weights(settings: TrainingSettings, weights: object | None) -> None:
+def require_trained(settings: TrainingSettings, subject: Subject) -> None:
     """Refuse to freeze what was never trained.
 
     Raises:
         ConfigError: epochs with a frozen backbone, but no weights.
     """
-    if settings.transfer.freeze_epochs and weights is None:
+    if settings.transfer.freeze_epochs and not subject.trained:
         raise ConfigError(
             f"transfer.freeze_epochs is {settings.transfer.freeze_epochs}, but no weights are given",
             fix="add --weights FILE, or leave out transfer.freeze_epochs",

@@ -14,10 +14,12 @@ from edgeres.data import Dataset, open_dataset
 from edgeres.errors import ConfigError, DataError, ModelError
 from edgeres.models import find_network
 from edgeres.preprocess import PRESETS, Preprocess, named
+from edgeres.storage import sha256_file
 from edgeres.training.distillation import Distilled, as_seen_by, open_teacher
 from edgeres.training.loss import Objective
 from edgeres.training.run import read_config
 from edgeres.training.settings import DistillSettings, typed_settings
+from edgeres.training.subject import ZooNetwork
 from edgeres.training.train import Plan, train
 from tests.trained import Trained
 
@@ -78,10 +80,11 @@ def test_a_student_learns_from_a_run_and_says_so(trained: Trained, few: Dataset,
     values = {"epochs": 2, "batch": 32, "learning_rate": 0.02, "distill": {"alpha": 1.0, "temperature": 2}}
     contract = Preprocess(32, 32, scale=1 / 255)  # not the teacher's
     teacher = open_teacher(trained.folder, few, contract, None)
-    plan = Plan(find_network("resnet8"), 0.125, few, contract, typed_settings(values, where="test"), teacher=teacher)
+    student = ZooNetwork(find_network("resnet8"), 0.125)
+    plan = Plan(student, few, contract, typed_settings(values, where="test"), teacher)
     history = train(plan, tmp_path / "run")
     assert history.epochs[1].loss < history.epochs[0].loss
-    assert teacher.file.sha256 in str(read_config(tmp_path / "run").teacher)
+    assert read_config(tmp_path / "run").teacher == f"{trained.model} ({sha256_file(trained.model)})"
 
 
 def test_what_cannot_teach_is_refused(trained: Trained, few: Dataset, pictures: str, tmp_path: Path) -> None:

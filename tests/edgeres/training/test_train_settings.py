@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from edgeres.data import open_dataset
 from edgeres.errors import ConfigError, ModelError
 from edgeres.keras_file import read_keras_file
 from edgeres.keras_io import load
-from edgeres.models import find_network
 from edgeres.preprocess import Preprocess
 from edgeres.training.run import CHECKPOINT, CONFIG, HISTORY, LOGS, MODEL, REPORT, Epoch, read_config, read_history
 from edgeres.training.settings import typed_settings
+from edgeres.training.subject import ZooNetwork
 from edgeres.training.train import Plan, train
+from tests.edgeres.training.conftest import TINY
 
 BASE = {"epochs": 2, "batch": 16, "learning_rate": 0.05}
 
@@ -29,7 +31,34 @@ BASE = {"epochs": 2, "batch": 16, "learning_rate": 0.05}
 @pytest.fixture(scope="module")
 def plan(pictures: str) -> Plan:
     settings = typed_settings(BASE, where="test")
-    return Plan(find_network("resnet8"), 0.125, open_dataset(pictures), Preprocess(16, 16), settings)
+    return Plan(ZooNetwork(TINY, 0.125), open_dataset(pictures), Preprocess(16, 16), settings)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training of `plan`: its folder, that of a copy as it was after the first epoch, and what was told meanwhile."""
+
+    folder: Path
+    begun: Path
+    told: list[tuple[int, int, int, float]] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def plain(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    place = tmp_path_factory.mktemp("plain")
+    run = Run(place / "run", place / "begun")
+    train(plan, run.folder, progress=copy_after(1, run.folder, run.begun), live=lambda *told: run.told.append(told))
+    return run
+
+
+def copy_after(number: int, folder: Path, copy: Path) -> Any:
+    """A progress that copies the run folder after an epoch: what a kill would leave."""
+
+    def progress(epoch: Epoch, _: int, __: float) -> None:
+        if epoch.epoch == number:
+            shutil.copytree(folder, copy)
+
+    return progress
 
 
 def having(plan: Plan, **settings: Any) -> Plan:
@@ -61,7 +90,7 @@ def determinism() -> Iterator[None]:
 
 @pytest.mark.slow
 def test_everything_at_once_trains_and_goes_on_bit_for_bit(plan: Plan, tmp_path: Path, determinism: None) -> None:
-    """All that changes a step combined; deterministic, twice, and interrupted, to the same bits."""
+    """All that changes a step combined; deterministic, and taken up again after an epoch, to the same bits."""
     everything = having(
         plan,
         epochs=3,
@@ -79,9 +108,7 @@ def test_everything_at_once_trains_and_goes_on_bit_for_bit(plan: Plan, tmp_path:
         milestones=[2],
     )
     a, b = tmp_path / "a", tmp_path / "b"
-    history = train(everything, a)
-    with pytest.raises(KeyboardInterrupt):
-        train(everything, b, progress=stop_after(1))
+    history = train(everything, a, progress=copy_after(1, a, b))
     again = train(everything, b, resume=True)
     require_equal(a, b)
     assert [replace(epoch, seconds=0, images_per_second=0) for epoch in history.epochs] == [
@@ -92,12 +119,11 @@ def test_everything_at_once_trains_and_goes_on_bit_for_bit(plan: Plan, tmp_path:
     assert read_config(a).training["randaugment"] == {"layers": 1, "magnitude": 9.0}
 
 
-def test_the_exported_weights_are_the_averaged_ones(plan: Plan, tmp_path: Path) -> None:
+def test_the_exported_weights_are_the_averaged_ones(plan: Plan, plain: Run, tmp_path: Path) -> None:
     """With hardly any decay, they are those of the last step; with much, they are not."""
-    train(plan, tmp_path / "none")
     train(having(plan, ema=1e-9), tmp_path / "little")
     train(having(plan, ema=0.999), tmp_path / "much")
-    last, little, much = (weights(tmp_path / name) for name in ("none", "little", "much"))
+    last, little, much = (weights(folder) for folder in (plain.folder, tmp_path / "little", tmp_path / "much"))
     for a, b in zip(last, little, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-3)
     assert not np.allclose(last[0], much[0], rtol=1e-2, atol=1e-3)
@@ -114,10 +140,10 @@ def test_mixed_precision_exports_float32(plan: Plan, tmp_path: Path, options: di
 
 
 @pytest.mark.slow
-def test_xla_trains_the_same(plan: Plan, tmp_path: Path) -> None:
-    plain = train(having(plan, epochs=1), tmp_path / "plain")
-    compiled = train(having(plan, epochs=1, jit_compile=True), tmp_path / "compiled")
-    assert compiled.epochs[0].loss == pytest.approx(plain.epochs[0].loss, rel=1e-3)
+def test_xla_trains_the_same(plan: Plan, plain: Run, tmp_path: Path) -> None:
+    compiled = train(having(plan, jit_compile=True), tmp_path / "compiled")
+    for found, expected in zip(compiled.epochs, read_history(plain.folder).epochs, strict=True):
+        assert found.loss == pytest.approx(expected.loss, rel=1e-3)
 
 
 def test_early_stopping_ends_and_takes_the_best(plan: Plan, tmp_path: Path) -> None:
@@ -166,11 +192,9 @@ def test_class_weights_are_by_label(plan: Plan, tmp_path: Path) -> None:
     assert history.epochs[0].val_loss > 0  # which is not weighted
 
 
-def test_a_run_of_an_earlier_version_goes_on(plan: Plan, tmp_path: Path) -> None:
+def test_a_run_of_an_earlier_version_goes_on(plan: Plan, plain: Run, tmp_path: Path) -> None:
     """Its configuration has the ten settings that there were, which mean what they meant."""
-    out = tmp_path / "run"
-    with pytest.raises(KeyboardInterrupt):
-        train(plan, out, progress=stop_after(1))
+    out = shutil.copytree(plain.begun, tmp_path / "run")
     early = (
         "epochs",
         "batch",
@@ -192,9 +216,8 @@ def test_a_run_of_an_earlier_version_goes_on(plan: Plan, tmp_path: Path) -> None
         train(having(plan, ema=0.9), out, resume=True)
 
 
-def test_logs_report_and_live_progress(plan: Plan, tmp_path: Path) -> None:
-    out, seen = tmp_path / "run", []
-    train(plan, out, live=lambda *told: seen.append(told))
+def test_logs_report_and_live_progress(plain: Run) -> None:
+    out, seen = plain.folder, plain.told
     assert [told[1] for told in seen if told[0] == 2][-1] == 3  # steps of the last epoch
     assert {told[2] for told in seen} == {3}
     assert all(told[3] > 0 for told in seen)

@@ -18,6 +18,7 @@ from edgeres.models.pretrained import read_weights
 from edgeres.preprocess import Preprocess
 from edgeres.training.run import MODEL, Epoch, read_config, read_history
 from edgeres.training.settings import typed_settings
+from edgeres.training.subject import ZooNetwork
 from edgeres.training.train import Plan, train
 from tests.edgeres.training.conftest import NETWORK
 from tests.trained import Trained
@@ -32,7 +33,12 @@ def plan(trained: Trained, pictures: str) -> Plan:
     values |= {"transfer": {"freeze_epochs": 2, "finetune_rate": 0.005}}
     settings, network = typed_settings(values, where="test"), find_network("resnet8")
     weights = read_weights(network, str(trained.folder))
-    return Plan(network, 0.5, open_dataset(pictures), Preprocess(32, 32), settings, weights)
+    return Plan(ZooNetwork(network, 0.5, weights), open_dataset(pictures), Preprocess(32, 32), settings)
+
+
+def untrained(plan: Plan) -> ZooNetwork:
+    assert isinstance(plan.subject, ZooNetwork)
+    return replace(plan.subject, start=None)
 
 
 def weights_of(path: Path) -> dict[str, list[np.ndarray]]:
@@ -93,12 +99,12 @@ def test_a_resumed_transfer_is_an_uninterrupted_one(plan: Plan, frozen_only: Pat
 def test_it_is_not_resumed_from_other_weights(plan: Plan, frozen_only: Path) -> None:
     settings = plan.settings.model_copy(update={"transfer": type(plan.settings.transfer)()})
     with pytest.raises(ConfigError, match=r"weights = .* not None|transfer"):
-        train(replace(plan, weights=None, settings=settings), frozen_only, resume=True)
+        train(replace(plan, subject=untrained(plan), settings=settings), frozen_only, resume=True)
 
 
 def test_nothing_is_frozen_without_weights(plan: Plan, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"transfer\.freeze_epochs is 2, but no weights are given"):
-        train(replace(plan, weights=None), tmp_path / "run")
+        train(replace(plan, subject=untrained(plan)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
