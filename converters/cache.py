@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,14 @@ _LOG = logging.getLogger(__name__)
 def key_of(inputs: Mapping[str, Any]) -> str:
     """The key of a result: SHA-256 of its inputs as canonical JSON."""
     return sha256_bytes(json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode())
+
+
+def state_folder(step: str, key: str) -> Path:
+    """Where a long step keeps what it needs to go on after a kill, until its product is cached.
+
+    One process at a time runs the step for a key (see `cached`), so that no other touches the folder.
+    """
+    return folder() / step / f"{key}.state"
 
 
 def cached(step: str, key: str, make: Callable[[], bytes], *, suffix: str) -> Path:
@@ -39,4 +48,5 @@ def cached(step: str, key: str, make: Callable[[], bytes], *, suffix: str) -> Pa
             content = make()
             write_bytes(place, content)
             write_text(seal, sha256_bytes(content))
+            shutil.rmtree(state_folder(step, key), ignore_errors=True)
     return place

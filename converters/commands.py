@@ -47,7 +47,8 @@ def convert(
 ) -> None:
     """Convert MODEL_FILE, a .keras or .h5 file or a SavedModel, to a TFLite bundle.
 
-    Recipes: float32, float16, dynamic-int8, int8 (int8 in and out), pruned-int8, or a YAML file.
+    Recipes: float32, float16, dynamic-int8, int8 (int8 in and out), slim and slim-int8 (channels removed), sparse-int8
+    and pruned-int8 (weights set to zero), slim-sparse-int8, or a YAML file.
     """
     from converters.recipe import load_recipe
 
@@ -59,6 +60,10 @@ def convert(
 
     require_installed("tensorflow", extra="convert", purpose="converting")
     require_absent(out)
+    if chosen.trains:
+        from edgeres.training.kernels import choose_kernels
+
+        choose_kernels(deterministic=False)
 
     from converters.job import Job, contract_for
     from converters.pipeline import convert, float_flatbuffer

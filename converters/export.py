@@ -42,13 +42,15 @@ def export_float(file: KerasFile) -> bytes:
     return content
 
 
-def run(settings: ExportStep, job: Job, source: Path) -> bytes:  # noqa: ARG001  # every step is called alike
+def run(settings: ExportStep, job: Job, source: Path, state: Path) -> bytes:  # noqa: ARG001  # all are called alike
     """The pipeline's step: a Keras file to a float32 flatbuffer."""
     return export_float(read_keras_file(source, trust=job.file.trusted))
 
 
-def to_flatbuffer(model: Any, *, generation: int = 2) -> bytes:
+def to_flatbuffer(model: Any, *, generation: int = 2, trained_int8: bool = False) -> bytes:
     """Export what `edgeres.keras_io.load` gives for a generation as a SavedModel and convert that.
+
+    `trained_int8`: the model holds its own ranges (quantization-aware training) and becomes int8, in and out.
 
     Raises:
         OutputError: the folder for temporary files is full.
@@ -57,7 +59,11 @@ def to_flatbuffer(model: Any, *, generation: int = 2) -> bytes:
     with tempfile.TemporaryDirectory(prefix="edgeres-export-") as folder, muted():
         try:
             _write_saved_model(model, folder, generation)
-            content: bytes = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+            converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+            if trained_int8:
+                converter.optimizations = [tf.lite.Optimize.DEFAULT]
+                converter.inference_input_type = converter.inference_output_type = tf.int8
+            content: bytes = converter.convert()
         except Exception as problem:  # the converter raises bare Exceptions
             if (full := full_temporary_folder(problem)) is not None:
                 raise full from problem

@@ -1,6 +1,7 @@
 """Runs a recipe: each step once for the same inputs, then a bundle with its golden outputs.
 
-Keras file ─ prune ─▶ Keras file ─ export ─▶ float flatbuffer ─ quantize ─▶ flatbuffer ─▶ bundle
+Keras file ─ slim, prune ─▶ Keras file ─ export ─▶ float flatbuffer ─ quantize ─▶ flatbuffer ─▶ bundle
+                                └──────────────── aware ──────────────────────────▶
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from converters.cache import cached, key_of
+from converters.cache import cached, key_of, state_folder
 from converters.job import Job, require_classes, require_fitting
 from converters.recipe import ExportStep, Recipe, Step
 from edgeres.bundle import Bundle, Golden, write_bundle
@@ -30,16 +31,21 @@ from targets.flatbuffer import walk
 from targets.runtimes.cpu import CPU, REFERENCE
 
 STEPS = {
+    "slim": "converters.pruning.channels:run",
     "prune": "converters.pruning.magnitude:run",
     "export": "converters.export:run",
     "quantize": "converters.quantization.post_training:run",
+    "aware": "converters.quantization.aware:run",
 }
-"""Step name -> "module:attribute" of `run(settings, job, source) -> bytes`; its settings are in `recipe.py`."""
+"""Step name -> "module:attribute" of `run(settings, job, source, state) -> bytes`; its settings are in `recipe.py`.
+
+`state`: a folder, not made yet, from which a killed run goes on; it goes once the product is in the cache.
+"""
 
 # By name: what is cached needs no TensorFlow.
 _EXPORT = "converters.export:export_float"
 _OUTPUTS = "converters.export:float_outputs"
-_SUFFIX = {"prune": ".keras", "export": ".tflite", "quantize": ".tflite"}
+_SUFFIX = {"slim": ".keras", "prune": ".keras", "export": ".tflite", "quantize": ".tflite", "aware": ".tflite"}
 GOLDEN_IMAGES = 4
 """Enough to tell wrong preprocessing or kernels; few, for the reference kernels take seconds on a large network."""
 GOLDEN_SIDE = 512
@@ -111,7 +117,12 @@ def _advance(job: Job, step: Step, source: Path, key: str) -> tuple[Path, str]:
         inputs["contract"] = encode(job.contract)
         inputs["seed"] = job.seed
     key = key_of(inputs)
-    path = cached(step.step, key, lambda: resolve_muted(STEPS[step.step])(step, job, source), suffix=_SUFFIX[step.step])
+    state = state_folder(step.step, key)
+
+    def make() -> bytes:
+        return bytes(resolve_muted(STEPS[step.step])(step, job, source, state))
+
+    path = cached(step.step, key, make, suffix=_SUFFIX[step.step])
     if step.step == "export":
         require_classes(walk(path.read_bytes()).outputs[0].shape[-1], job)
     return path, key

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from edgeres.errors import ConfigError, suggestion
 from edgeres.training.settings import first_finding, read_mapping, schema_error
 
+Sparsity = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Side = Annotated[int, Field(ge=1, le=64)]
 _FOLDER = Path(__file__).parent / "recipes"
+_GOALS = ("keep", "macs", "parameters", "arena", "latency")
 
 
 @dataclass(frozen=True)
@@ -37,19 +41,124 @@ class _Step(BaseModel):
 
 
 class PruneStep(_Step):
-    """Magnitude pruning while fine-tuning (tfmot; Zhu & Gupta, 2017): zeros in the kernels, shapes unchanged."""
+    """Magnitude pruning while fine-tuning (tfmot; Zhu & Gupta, 2017): zeros in the kernels, shapes unchanged.
+
+    Which layers it reaches, and which it leaves dense: `converters.pruning.wanted`.
+    """
 
     step: Literal["prune"]
-    sparsity: float = Field(0.5, gt=0, lt=1, description="fraction of zeros in each kernel at the end")
+    pattern: Literal["unstructured", "2:4", "block"] = Field(
+        "unstructured",
+        description="zeros anywhere; two in four weights along the input channels; or whole blocks of dense layers",
+    )
+    sparsity: float = Field(0.5, ge=0, lt=1, description="fraction of zeros in each kernel at the end")
+    layers: dict[str, Sparsity] = Field(
+        default_factory=dict,
+        description="patterns of layer names (fnmatch) with a sparsity of their own, 0 to stay dense; the first match "
+        "counts",
+    )
+    ends: bool = Field(False, description="prune the first and the last layer with a kernel too")
+    block_size: tuple[Side, Side] | None = Field(
+        None, description="inputs and outputs of a dense layer that become zero together (block only)"
+    )
+    block_pooling: Literal["average", "max"] = Field("average", description="what ranks a block (block only)")
     epochs: int = Field(4, ge=1, le=1000, description="of fine-tuning, over the training split")
     ramp: float = Field(0.5, gt=0, le=1, description="part of the epochs over which sparsity rises to its end")
     learning_rate: float = Field(0.01, gt=0, le=10, description="peak of the cosine")
     batch: int = Field(64, ge=1, le=65_536, description="images in a step")
 
+    @field_validator("pattern", mode="before")
+    @classmethod
+    def _not_in_base_60(cls, value: Any) -> Any:
+        return "2:4" if type(value) is int and value == 124 else value  # what YAML 1.1 makes of 2:4 without quotes
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> PruneStep:
+        if self.pattern == "2:4" and {self.sparsity, *self.layers.values()} - {0.0, 0.5}:
+            raise ValueError("prune: 2:4 makes half of the weights zero: sparsity can be 0.5, or 0 to stay dense")
+        if self.pattern == "2:4" and self.ramp != type(self).model_fields["ramp"].default:
+            raise ValueError("prune: 2:4 sets its zeros in the first step, so there is no ramp to set")
+        if self.pattern == "block" and self.block_size in (None, (1, 1)):
+            raise ValueError("prune: the pattern block needs a block_size, such as [4, 1]: 4 inputs of one output")
+        if self.pattern != "block" and (self.block_size or self.block_pooling != "average"):
+            raise ValueError(f"prune: block_size and block_pooling mean nothing with the pattern {self.pattern}")
+        return self
+
     @property
     def material(self) -> Material:
         """All of the training split."""
         return Material("train")
+
+
+class SlimStep(_Step):
+    """Channel pruning (`converters.pruning.channels`): whole channels go, then what is left is fine-tuned.
+
+    One goal: `keep`, `macs`, `parameters`, `arena` or `latency`, a share of what the whole network has; or `groups`.
+    """
+
+    step: Literal["slim"]
+    keep: Share | None = Field(None, description="share of the channels that stays")
+    macs: Share | None = Field(None, description="share of the multiply-accumulates that stays, at most")
+    parameters: Share | None = Field(None, description="share of the trainable parameters that stays, at most")
+    arena: Share | None = Field(None, description="share of the activation memory that stays, at most")
+    latency: Share | None = Field(
+        None, description="share of the latency on this machine's processor that stays, measured, at most"
+    )
+    groups: dict[str, Share] = Field(
+        default_factory=dict,
+        description="patterns of layer names (fnmatch) whose channels are kept in a share of their own, 1 for all of "
+        "them; the first match counts",
+    )
+    criterion: Literal["l1", "l2", "bn-scale", "taylor", "random"] = Field(
+        "l2", description="what ranks channels; taylor reads labelled training images"
+    )
+    ranking: Literal["uniform", "global"] = Field(
+        "uniform", description="the same share of every group, or the best of all channels together"
+    )
+    scope: Literal["all", "internal"] = Field(
+        "all", description="internal: channels that a residual sum joins stay, those inside of blocks go"
+    )
+    multiple: int = Field(8, ge=1, le=256, description="widths are multiples of this: kernels are slow on odd ones")
+    floor: float = Field(0.1, ge=0, le=1, description="share of each group's channels that stays in any case")
+    rounds: int = Field(1, ge=1, le=100, description="of pruning and fine-tuning; each begins its schedule anew")
+    epochs: int = Field(8, ge=0, le=1000, description="of fine-tuning in each round, over the training split")
+    learning_rate: float = Field(0.05, gt=0, le=10, description="peak of the cosine")
+    batch: int = Field(128, ge=1, le=65_536, description="images in a step")
+    distill: float = Field(0.0, ge=0, le=1, description="weight of the unpruned network's answers beside the labels")
+    images: int = Field(1024, ge=1, le=100_000, description="labelled training images for taylor")
+    precision: Literal["int8", "float32"] = Field("int8", description="in which latency is measured (latency only)")
+    threads: int = Field(1, ge=1, le=256, description="with which latency is measured (latency only)")
+
+    @model_validator(mode="after")
+    def _one_goal(self) -> SlimStep:
+        given = [name for name in _GOALS if getattr(self, name) is not None]
+        if len(given) > 1 or not (given or self.groups):
+            found = ", ".join(given) or "none"
+            raise ValueError(f"slim: expected one of {', '.join(_GOALS)}, or groups alone; found {found}")
+        if self.latency is not None and self.rounds > 1:
+            raise ValueError("slim: a latency is measured in a single round; leave out rounds, or ask for macs")
+        if self.distill and not self.epochs:
+            raise ValueError("slim: distill does nothing without epochs of fine-tuning")
+        used = {"images": self.criterion == "taylor", "precision": self.latency, "threads": self.latency}
+        for name, use in used.items():
+            if not use and getattr(self, name) != type(self).model_fields[name].default:
+                needed = "the criterion taylor" if name == "images" else "a latency to reach"
+                raise ValueError(f"slim: {name} means nothing without {needed}")
+        return self
+
+    @property
+    def goal(self) -> tuple[str, float]:
+        """("channels", "macs", "parameters", "arena" or "latency", its share)."""
+        for name in _GOALS:
+            if (share := getattr(self, name)) is not None:
+                return "channels" if name == "keep" else name, share
+        return "channels", 1.0
+
+    @property
+    def material(self) -> Material | None:
+        """All of the training split, or nothing where none of it is read."""
+        reads = self.epochs or self.criterion == "taylor" or self.latency is not None
+        return Material("train") if reads else None
 
 
 class ExportStep(_Step):
@@ -78,12 +187,29 @@ class QuantizeStep(_Step):
         return Material("calibration", self.images) if self.mode == "int8" else None
 
 
-Step = Annotated[PruneStep | ExportStep | QuantizeStep, Field(discriminator="step")]
-_KINDS: dict[str, type[_Step]] = {"prune": PruneStep, "export": ExportStep, "quantize": QuantizeStep}
+class AwareStep(_Step):
+    """Quantization-aware training (tfmot; Jacob et al., 2018): fine-tuned as int8 computes, then an int8 flatbuffer."""
+
+    step: Literal["aware"]
+    preserve: Literal["sparsity", "none"] = Field("sparsity", description="whether weights that are zero stay zero")
+    epochs: int = Field(2, ge=1, le=1000, description="of fine-tuning, over the training split")
+    learning_rate: float = Field(0.001, gt=0, le=10, description="peak of the cosine")
+    batch: int = Field(64, ge=1, le=65_536, description="images in a step")
+
+    @property
+    def material(self) -> Material:
+        """All of the training split."""
+        return Material("train")
+
+
+Step = Annotated[SlimStep | PruneStep | ExportStep | QuantizeStep | AwareStep, Field(discriminator="step")]
+_KINDS: dict[str, type[_Step]] = {
+    "slim": SlimStep, "prune": PruneStep, "export": ExportStep, "quantize": QuantizeStep, "aware": AwareStep,
+}  # fmt: skip
 
 
 class Recipe(BaseModel):
-    """Steps in the order in which they run: any number of `prune`, one `export`, at most one `quantize`."""
+    """Steps in the order in which they run: `slim`, `prune`, then `export` with at most one `quantize`, or `aware`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -95,10 +221,18 @@ class Recipe(BaseModel):
     @model_validator(mode="after")
     def _in_order(self) -> Recipe:
         order = [step.step for step in self.steps]
-        rank = {"prune": 0, "export": 1, "quantize": 2}
-        if order.count("export") != 1 or order.count("quantize") > 1 or order != sorted(order, key=rank.__getitem__):
-            raise ValueError(f"steps must be prune…, export, quantize? in that order, found {', '.join(order)}")
+        pruning = [step for step in order if step in ("slim", "prune")]
+        ending = order[len(pruning) :]
+        sorted_first = order[: len(pruning)] == sorted(pruning, reverse=True)  # fine-tuning for slim would undo zeros
+        if not sorted_first or ending not in (["export"], ["export", "quantize"], ["aware"]):
+            expected = "slim…, prune…, export, quantize? or slim…, prune…, aware"
+            raise ValueError(f"steps must be {expected}, in that order, found {', '.join(order)}")
         return self
+
+    @property
+    def trains(self) -> bool:
+        """Whether a step of it fine-tunes the network."""
+        return any(getattr(step, "epochs", 0) for step in self.steps)
 
 
 def names() -> list[str]:

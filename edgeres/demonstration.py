@@ -10,7 +10,7 @@ import click
 from edgeres.console import cli
 from edgeres.storage import discarded_on_failure, require_absent
 
-RECIPES = ("float16", "dynamic-int8", "int8", "pruned-int8")
+RECIPES = ("float16", "dynamic-int8", "int8", "slim-int8", "pruned-int8")
 
 
 def demonstrate(out: Path, *, model: str, data: str, epochs: int) -> None:

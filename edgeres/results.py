@@ -107,6 +107,17 @@ class Operators:
 
 
 @dataclass(frozen=True)
+class Download:
+    """Bytes of the flatbuffer as a server sends it or an app's package holds it: compressed, where zeros cost little.
+
+    `zstd` is None where the package `zstandard` is not installed.
+    """
+
+    gzip: int
+    zstd: int | None = None
+
+
+@dataclass(frozen=True)
 class ArtifactResult:
     """One artifact on one target. `path` is as the user gave it, `sha256` that of the flatbuffer that ran."""
 
@@ -120,6 +131,7 @@ class ArtifactResult:
     latency: Latency | None = None
     memory: Memory | None = None
     operators: Operators | None = None
+    download_bytes: Download | None = None
 
 
 def _now() -> str:
@@ -185,4 +197,4 @@ def _joined(one: ArtifactResult, two: ArtifactResult) -> ArtifactResult:
         if first is not None and second is not None:
             raise ValueError(f"both results hold the {name} of {one.name}")
         parts[name] = second if first is None else first
-    return replace(one, **parts)
+    return replace(one, download_bytes=one.download_bytes or two.download_bytes, **parts)

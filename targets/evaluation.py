@@ -14,6 +14,7 @@ from edgeres.results import ArtifactResult, Result
 from targets import accuracy
 from targets.artifact import Artifact
 from targets.catalogue import available_target, open_session
+from targets.compression import compressed
 from targets.environment import describe
 
 
@@ -72,6 +73,7 @@ def evaluate(
                 path=artifact.path,
                 sha256=artifact.sha256,
                 size_bytes=len(artifact.model),
+                download_bytes=compressed(artifact.model),
                 target=plan.target,
                 baseline=place == baseline,
                 accuracy=figures,

@@ -10,6 +10,7 @@ from edgeres.results import ArtifactResult, Result
 from targets import latency
 from targets.artifact import Artifact
 from targets.catalogue import available_target, open_session
+from targets.compression import compressed
 from targets.environment import describe
 from targets.latency import Protocol
 from targets.target import Target
@@ -54,6 +55,7 @@ def _profile_on(
                 path=artifact.path,
                 sha256=artifact.sha256,
                 size_bytes=len(artifact.model),
+                download_bytes=compressed(artifact.model),
                 target=target.name,
                 baseline=place == baseline,
                 latency=timing,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,58 +15,36 @@ import numpy as np
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
+from converters.finetuning import fine_tune, gives_logits
 from converters.job import Job, require_classes
+from converters.pruning.wanted import wanted_sparsity
 from converters.recipe import PruneStep
 from edgeres.errors import ModelError
 from edgeres.keras_file import ModelCard, read_keras_file
 from edgeres.keras_io import load_prunable, save_model
 from edgeres.native_output import muted
-from edgeres.training.feed import Fetch, augmentation, training_feed, typed_failures
+
+_POOLING = {"average": "AVG", "max": "MAX"}
 
 
-def prune(model: Any, settings: PruneStep, job: Job) -> Any:
-    """Fine-tune a tf_keras model until each kernel has `settings.sparsity` zeros: a new, stripped model.
+def prune(model: Any, settings: PruneStep, job: Job, state: Path) -> Any:
+    """Fine-tune a tf_keras model until each kernel has its zeros: a new, stripped model.
+
+    `state`: the folder from which a killed fine-tuning goes on, see `fine_tune`.
 
     Raises:
+        ConfigError: `layers` does not fit the model, see `wanted_sparsity`.
         ModelError: a layer that tfmot cannot wrap, or a loss that became NaN.
         DataError: an image cannot be decoded.
     """
-    keras.utils.set_random_seed(job.seed)
-    split = job.dataset.split("train")
-    steps = math.ceil(len(split) / settings.batch)
-    try:
-        masked = _masked(model, _schedule(settings, steps))
-    except ValueError as problem:
-        raise ModelError(
-            f"tfmot cannot prune this model: {str(problem).splitlines()[0]}", fix="use the recipe int8, without pruning"
-        ) from problem
-    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps * settings.epochs)
-    masked.compile(
-        optimizer=keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=_gives_logits(model)),
-        metrics=["accuracy"],
-    )
-    fetch = Fetch(split, job.contract)
+    steps = math.ceil(len(job.dataset.split("train")) / settings.batch)
+    masked = _masked(model, wanted_sparsity(model, settings), settings, steps)
     update = tfmot.sparsity.keras.UpdatePruningStep()
-    for epoch in range(settings.epochs):
-        feed = training_feed(
-            fetch,
-            split.classes,
-            job.contract,
-            batch=settings.batch,
-            seed=job.seed,
-            epoch=epoch,
-            augment=augmentation("auto", job.dataset),
-        )
-        with typed_failures(fetch):
-            seen = masked.fit(feed, verbose=0, callbacks=[update]).history
-        if not math.isfinite(seen["loss"][0]):
-            raise ModelError("the loss became infinite while pruning", fix="lower --set prune.learning_rate=…")
-        job.progress("fine-tuning epochs", epoch + 1, settings.epochs)
+    fine_tune(masked, settings, job, state=state, logits=gives_logits(model), callbacks=[update])
     return tfmot.sparsity.keras.strip_pruning(masked)
 
 
-def run(settings: PruneStep, job: Job, source: Path) -> bytes:
+def run(settings: PruneStep, job: Job, source: Path, state: Path) -> bytes:
     """The pipeline's step: a Keras file to a pruned `.keras` file that carries the same card.
 
     Raises:
@@ -75,7 +54,7 @@ def run(settings: PruneStep, job: Job, source: Path) -> bytes:
     model = load_prunable(file)
     require_classes(model.output_shape[-1], job)
     with muted():
-        pruned = prune(model, settings, job)
+        pruned = prune(model, settings, job, state)
     card = file.card or ModelCard(preprocess=job.contract, labels=job.dataset.labels)
     with tempfile.TemporaryDirectory(prefix="edgeres-prune-") as folder:
         place = Path(folder) / "pruned.keras"
@@ -93,39 +72,46 @@ def sparsity(model: Any) -> dict[str, float]:
     return found
 
 
-def _masked(model: Any, schedule: Any) -> Any:
-    """The model with every layer wrapped that has a kernel.
+def _masked(model: Any, wanted: Mapping[str, float], settings: PruneStep, steps: int) -> Any:
+    """The model with those layers wrapped that are to have zeros.
 
     tfmot's own function wraps all layers, hence refuses a model for a Rescaling in it, where there is nothing to prune.
     """
 
     def wrap(layer: Any) -> Any:
-        if all(len(weight.shape) < 2 for weight in layer.trainable_weights):
+        if layer.name not in wanted:
             return layer
-        return tfmot.sparsity.keras.prune_low_magnitude(layer, pruning_schedule=schedule)
+        options = {"pruning_schedule": _schedule(settings, wanted[layer.name], steps)}
+        if settings.pattern == "2:4":
+            options["sparsity_m_by_n"] = (2, 4)
+        if settings.pattern == "block":
+            options |= {"block_size": settings.block_size, "block_pooling_type": _POOLING[settings.block_pooling]}
+        try:
+            return tfmot.sparsity.keras.prune_low_magnitude(layer, **options)
+        except ValueError as problem:
+            raise ModelError(
+                f"tfmot cannot prune the layer '{layer.name}' ({type(layer).__name__})",
+                details=(str(problem).splitlines()[0],),
+                fix=f"leave it dense: --set 'prune.layers={{{layer.name}: 0}}'",
+            ) from problem
 
     return keras.models.clone_model(model, clone_function=wrap)
 
 
-def _schedule(settings: PruneStep, steps: int) -> Any:
+def _schedule(settings: PruneStep, sparsity: float, steps: int) -> Any:
     """Sparsity over the steps of all epochs, `steps` each: a cubic rise that ends on a step that updates masks.
 
-    tfmot updates masks at multiples of `frequency` only: an end between two of them would never be reached.
+    tfmot updates masks at multiples of `frequency` only: an end between two of them would never be reached. Masks of
+    2:4 it sets once, in the first step, whatever the schedule.
     """
     total, frequency = steps * settings.epochs, max(1, min(100, steps // 4))
     rises = min((total - 1) // frequency, max(1, round(total * settings.ramp / frequency)))
-    if not rises:
-        return tfmot.sparsity.keras.ConstantSparsity(settings.sparsity, begin_step=0, frequency=1)
+    if not rises or settings.pattern == "2:4":
+        return tfmot.sparsity.keras.ConstantSparsity(sparsity, begin_step=0, frequency=1)
     return tfmot.sparsity.keras.PolynomialDecay(
         initial_sparsity=0.0,
-        final_sparsity=settings.sparsity,
+        final_sparsity=sparsity,
         begin_step=0,
         end_step=rises * frequency,
         frequency=frequency,
     )
-
-
-def _gives_logits(model: Any) -> bool:
-    """Whether the last layer has no softmax of its own."""
-    activation = getattr(model.layers[-1], "activation", None)
-    return getattr(activation, "__name__", "") != "softmax" and not isinstance(model.layers[-1], keras.layers.Softmax)

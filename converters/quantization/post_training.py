@@ -55,7 +55,7 @@ def quantize(
     return bytes(result.quantized_model)
 
 
-def run(settings: QuantizeStep, job: Job, source: Path) -> bytes:
+def run(settings: QuantizeStep, job: Job, source: Path, state: Path) -> bytes:  # noqa: ARG001  # all are called alike
     """The pipeline's step: a float32 flatbuffer to a quantized one."""
     images = calibration.inputs(job.calibration(settings.images), job.contract) if settings.material else ()
     return quantize(source.read_bytes(), settings.mode, images=images, ranges=settings.ranges)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,15 +121,18 @@ def _positions(layer: Any) -> int:
     return math.prod(layer.output_shape[1:3])
 
 
-def peak_activations(model: keras.Model) -> int:
-    """The largest number of activation values alive at once, when layers run in graph order."""
+def peak_activations(model: keras.Model, *, smaller: Mapping[str, int] | None = None) -> int:
+    """The largest number of activation values alive at once, when layers run in graph order.
+
+    `smaller`: how many values layers would give instead, by name.
+    """
     steps = [layer for layer in _with_input(model) if not isinstance(layer, _FUSED)]
     born = {layer.name: step for step, layer in enumerate(steps)}
     dies = {name: len(steps) for name in born}  # what nothing reads is an output
     for step, layer in enumerate(steps):
         for source in _sources(layer):
             dies[source] = step if dies[source] == len(steps) else max(step, dies[source])
-    sizes = {layer.name: _values(layer) for layer in steps}
+    sizes = {layer.name: _values(layer) for layer in steps} | dict(smaller or {})
     return max(sum(sizes[n] for n in born if born[n] <= step <= dies[n]) for step in range(len(steps)))
 
 

@@ -40,7 +40,7 @@ def _figures(artifact: ArtifactResult, baseline: ArtifactResult | None) -> tuple
     accuracy, latency = artifact.accuracy, artifact.latency
     none = Figure(NONE)
     return (
-        Figure(size(artifact.size_bytes), f"{artifact.size_bytes:,} bytes"),
+        Figure(size(artifact.size_bytes), _exactly(artifact)),
         _share(artifact, baseline),
         percent(accuracy.top1) if accuracy else none,
         replace(points(accuracy.top1_drop_points), verdict=accuracy.verdict or "") if accuracy else none,
@@ -51,6 +51,15 @@ def _figures(artifact: ArtifactResult, baseline: ArtifactResult | None) -> tuple
         _memory(artifact.memory),
         _delegated(artifact.operators),
     )
+
+
+def _exactly(artifact: ArtifactResult) -> str:
+    """The bytes, and those of a download."""
+    notes, download = [f"{artifact.size_bytes:,} bytes"], artifact.download_bytes
+    if download:
+        notes.append(f"{size(download.gzip)} gzipped")
+        notes += [f"{size(download.zstd)} by zstd"] if download.zstd is not None else []
+    return "; ".join(notes)
 
 
 def _share(artifact: ArtifactResult, baseline: ArtifactResult | None) -> Figure:

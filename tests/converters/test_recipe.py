@@ -31,7 +31,8 @@ def test_every_shipped_recipe_loads_under_its_name(name: str) -> None:
 
 
 def test_the_shipped_recipes_are_those_that_are_promised() -> None:
-    assert names() == ["dynamic-int8", "float16", "float32", "int8", "pruned-int8"]
+    plain = {"dynamic-int8", "float16", "float32", "int8"}
+    assert {*names()} >= plain | {"pruned-int8", "sparse-int8", "slim", "slim-int8"}
     assert load_recipe("int8").steps == (ExportStep(step="export"), QuantizeStep(step="quantize", mode="int8"))
     assert [step.step for step in load_recipe("pruned-int8").steps] == ["prune", "export", "quantize"]
 
@@ -61,6 +62,21 @@ def test_a_step_says_which_images_it_reads() -> None:
         ({"name": "x", "steps": [EXPORT, {**INT8, "images": 0}]}, "greater than or equal to 1, found 0"),
         ({"name": "x", "steps": [{**PRUNE, "sparsity": 1}, EXPORT]}, "less than 1, found 1"),
         ({"name": "x", "steps": [{**PRUNE, "learning_rate": float("nan")}, EXPORT]}, "learning_rate"),
+        ({"name": "x", "steps": [{**PRUNE, "sparsity": -0.1}, EXPORT]}, "greater than or equal to 0, found -0.1"),
+        (
+            {"name": "x", "steps": [{**PRUNE, "layers": {"a*": 1}}, EXPORT]},
+            "prune.layers.a*: input should be less than 1",
+        ),
+        ({"name": "x", "steps": [{**PRUNE, "pattern": "4:2"}, EXPORT]}, "found '4:2'"),
+        ({"name": "x", "steps": [{**PRUNE, "pattern": "2:4", "sparsity": 0.7}, EXPORT]}, "half of the weights"),
+        ({"name": "x", "steps": [{**PRUNE, "pattern": "2:4", "layers": {"a": 0.7}}, EXPORT]}, "half of the weights"),
+        ({"name": "x", "steps": [{**PRUNE, "pattern": "2:4", "ramp": 0.7}, EXPORT]}, "there is no ramp to set"),
+        ({"name": "x", "steps": [{**PRUNE, "pattern": "block"}, EXPORT]}, "needs a block_size"),
+        ({"name": "x", "steps": [{**PRUNE, "block_size": [4, 1]}, EXPORT]}, "mean nothing with the pattern unstr"),
+        ({"name": "x", "steps": [{**PRUNE, "block_pooling": "max"}, EXPORT]}, "mean nothing with the pattern unstr"),
+        ({"name": "x", "steps": [PRUNE, {"step": "aware"}, INT8]}, "found prune, aware, quantize"),
+        ({"name": "x", "steps": [EXPORT, {"step": "aware"}]}, "found export, aware"),
+        ({"name": "x", "steps": [{"step": "aware", "preserv": "none"}]}, "did you mean 'preserve'?"),
         ({"name": "x", "steps": [{**PRUNE, "epochs": "four"}, EXPORT]}, "found 'four'"),
         ({"name": "x", "steps": [INT8, EXPORT]}, "in that order, found quantize, export"),
         ({"name": "x", "steps": [EXPORT, PRUNE]}, "in that order, found export, prune"),
@@ -92,6 +108,13 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     assert caught.value.fix == "did you mean 'int8'? (or give a .yaml file)"
     with pytest.raises(ConfigError, match="does not exist"):
         load_recipe("absent.yaml")
+
+
+def test_the_pattern_2_to_4_survives_yaml_which_reads_it_in_base_60(tmp_path: Path) -> None:
+    name = written(tmp_path, "name: x\nsteps: [{step: prune, pattern: 2:4}, {step: export}]")
+    for recipe in (load_recipe(name), load_recipe("pruned-int8", overrides=("prune.pattern=2:4",))):
+        assert isinstance(recipe.steps[0], PruneStep)
+        assert recipe.steps[0].pattern == "2:4"
 
 
 def test_settings_can_be_overridden() -> None:

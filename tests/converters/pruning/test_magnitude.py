@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +17,10 @@ from converters.pipeline import _advance
 from converters.pruning.magnitude import _schedule, run, sparsity
 from converters.recipe import PruneStep, load_recipe
 from edgeres.console import run as command
-from edgeres.errors import DataError, ModelError
+from edgeres.errors import ArtifactError, ConfigError, DataError, ModelError
 from edgeres.keras_file import KerasFile, read_keras_file
 from edgeres.keras_io import load
+from tests.converters.small import small_job
 from tests.edgeres.keras_models import classifier, saved
 from tests.trained import PRUNING, Trained
 
@@ -38,7 +44,7 @@ def test_each_kernel_has_its_share_of_zeros_after_stripping(pruned: KerasFile) -
 @pytest.mark.parametrize(("steps", "epochs"), [(1, 1), (1, 4), (2, 1), (7, 1), (10, 1), (19, 4), (450, 1)])
 @pytest.mark.parametrize("ramp", [0.01, 0.3, 1.0])
 def test_the_wanted_sparsity_is_reached_at_a_step_that_there_is(steps: int, epochs: int, ramp: float) -> None:
-    schedule = _schedule(PruneStep(step="prune", sparsity=0.6, epochs=epochs, ramp=ramp), steps)
+    schedule = _schedule(PruneStep(step="prune", epochs=epochs, ramp=ramp), 0.6, steps)
     updates = [schedule(step) for step in range(steps * epochs)]
     reached = [float(share) for update, share in updates if bool(update)]
     assert reached[-1] == pytest.approx(0.6)
@@ -88,7 +94,7 @@ def test_what_cannot_be_rebuilt_is_not_pruned_and_says_why(trained: Trained, tmp
     path = saved(classifier(keras, body=keras.layers.AutoContrast(name="odd"), classes=10), tmp_path / "three.keras")
     job = Job(read_keras_file(path), trained.job.dataset, contract_for(read_keras_file(path), "raw"))
     with pytest.raises(ModelError, match="cannot be pruned: layer 'odd': AutoContrast has no counterpart") as caught:
-        run(STEP, job, path)
+        run(STEP, job, path, tmp_path / "state")
     assert "without the step 'prune'" in str(caught.value.fix)
 
 
@@ -103,13 +109,118 @@ def test_a_layer_that_cannot_be_wrapped_is_an_error(trained: Trained, tmp_path: 
     )
     path = saved(model, tmp_path / "odd.keras")
     file = read_keras_file(path)
-    with pytest.raises(ModelError, match="tfmot cannot prune this model") as caught:
-        run(STEP, Job(file, trained.job.dataset, contract_for(file, "raw")), path)
-    assert "int8" in str(caught.value.fix)
+    job = Job(file, trained.job.dataset, contract_for(file, "raw"))
+    with pytest.raises(ModelError, match=r"tfmot cannot prune the layer 'p_re_lu\w*' \(PReLU\)") as caught:
+        run(STEP, job, path, tmp_path / "state")
+    assert "leave it dense: --set 'prune.layers={p_re_lu" in str(caught.value.fix)
 
 
 def test_another_number_of_classes_is_refused_before_any_training(trained: Trained, tmp_path: Path) -> None:
     path = saved(classifier(tf_keras, classes=7), tmp_path / "seven.keras")
     file = read_keras_file(path)
     with pytest.raises(DataError, match="has 7 outputs, digits has 10 classes"):
-        run(STEP, replace(trained.job, file=file, contract=contract_for(file, "raw")), path)
+        run(STEP, replace(trained.job, file=file, contract=contract_for(file, "raw")), path, tmp_path / "state")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    return small_job(tmp_path_factory.mktemp("small"))
+
+
+def pruned_small(job: Job, folder: Path, **settings: Any) -> Any:
+    """The small network pruned for an epoch, loaded again from its file."""
+    step = PruneStep(step="prune", epochs=1, batch=8, **settings)
+    path = folder / "pruned.keras"
+    path.write_bytes(run(step, job, job.file.path, folder / "state"))
+    return load(read_keras_file(path))
+
+
+def test_each_layer_has_the_sparsity_of_its_pattern_and_the_ends_stay_dense(small: Job, tmp_path: Path) -> None:
+    model = pruned_small(small, tmp_path, sparsity=0.5, layers={"left": 0, "h*": 0.25, "*t": 0.75})
+    expected = {"stem": 0, "left": 0, "right": 0.75, "side": 0.5, "hidden": 0.25, "logits": 0}
+    assert sparsity(model) == pytest.approx(expected, abs=0.01)
+
+
+def test_2_of_each_4_weights_are_zero_along_the_input_channels(small: Job, tmp_path: Path) -> None:
+    model = pruned_small(small, tmp_path, pattern="2:4")
+    for name in ("left", "right", "side", "hidden"):
+        kernel = np.moveaxis(model.get_layer(name).kernel.numpy(), -1, 0)  # inputs last: four in a row are a group
+        zeros = (kernel.reshape(-1, 4) == 0).sum(axis=1)
+        assert set(np.unique(zeros)) == {2}, name
+    assert sparsity(model)["stem"] == sparsity(model)["logits"] == 0
+
+
+def test_blocks_of_a_dense_layer_are_zero_together(small: Job, tmp_path: Path) -> None:
+    model = pruned_small(small, tmp_path, pattern="block", block_size=(4, 2), block_pooling="max")
+    kernel = model.get_layer("hidden").kernel.numpy()
+    zeros = (kernel.reshape(4, 4, 8, 2) == 0).sum(axis=(1, 3))
+    assert set(np.unique(zeros)) == {0, 8}
+    assert (zeros == 8).mean() == 0.5
+    assert sum(sparsity(model).values()) == 0.5, "convolutions stay dense"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"layers": {"rihgt": 0.5}}, "'rihgt' fits no layer with a kernel to prune\n  fix: did you mean 'right'?"),
+        ({"sparsity": 0.0}, "nothing is to be pruned: of 6 layers with a kernel, all stay dense"),
+        ({"layers": {"*": 0.0}}, "nothing is to be pruned"),
+        (
+            {"pattern": "block", "block_size": (4, 1), "layers": {"s*": 0.5}},
+            "'stem' (Conv2D) cannot be pruned in blocks",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_the_model_are_an_error(
+    small: Job, tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        pruned_small(small, tmp_path, **settings)
+    assert message in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_killed_fine_tuning_goes_on_from_its_last_whole_epoch(small: Job, tmp_path: Path, own_cache: Path) -> None:
+    recipe = tmp_path / "long.yaml"
+    recipe.write_text("name: long\nsteps: [{step: prune, epochs: 40, batch: 8}, {step: export}]\n")
+    folder = small.file.path.parent
+    with subprocess.Popen([sys.executable, "-m", "tests.converters.small", str(folder), str(recipe)]) as process:
+        deadline = time.monotonic() + 200
+        while not (kept := list(own_cache.glob("prune/*.state/checkpoint/ckpt-*.index"))):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    assert not list(own_cache.glob("prune/*.keras"))
+    told: list[tuple[int, int]] = []
+    job = replace(small, progress=lambda _, epochs, total: told.append((epochs, total)))
+    step = load_recipe(str(recipe)).steps[0]
+    path, _ = _advance(job, step, small.file.path, small.file.sha256)
+    assert told[0][0] > int(kept[0].stem.partition("-")[2]), "it began behind an epoch that was kept"
+    assert told[-1] == (40, 40)
+    assert path.is_file()
+    assert not list(own_cache.glob("prune/*.state"))
+
+
+def test_an_interrupted_fine_tuning_ends_with_the_weights_of_an_undisturbed_one(small: Job, tmp_path: Path) -> None:
+    step = PruneStep(step="prune", epochs=3, batch=8, ramp=1.0)
+
+    class StopError(Exception):
+        pass
+
+    def stop(_: str, done: int, __: int) -> None:
+        if done == 2:
+            raise StopError
+
+    with pytest.raises(StopError):
+        run(step, replace(small, progress=stop), small.file.path, tmp_path / "stopped")
+    ends = []
+    for name in ("stopped", "new"):
+        (tmp_path / f"{name}.keras").write_bytes(run(step, small, small.file.path, tmp_path / name))
+        ends.append(load(read_keras_file(tmp_path / f"{name}.keras")).get_weights())
+    for stopped, undisturbed in zip(*ends, strict=True):
+        np.testing.assert_allclose(stopped, undisturbed, rtol=0, atol=1e-5)
+    for file in (tmp_path / "stopped").glob("checkpoint/*.data*"):
+        file.write_bytes(b"damaged")
+    with pytest.raises(ArtifactError, match="is damaged"):
+        run(step, small, small.file.path, tmp_path / "stopped")

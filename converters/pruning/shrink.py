@@ -1,0 +1,98 @@
+"""Removes channels: the same network with smaller layers, and the masked one that it must agree with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tf_keras as keras
+
+from converters.pruning.graph import ChannelGraph, Kept
+from edgeres.errors import ModelError
+from edgeres.rebuild.proof import excess
+
+
+def shrink(model: Any, graph: ChannelGraph, kept: Kept) -> Any:
+    """A new model of the same layers, named alike, with the kept channels and their weights only."""
+
+    weights = _weights(model)
+    for weight in graph.weights:
+        values = weights[weight.layer]
+        values[weight.index] = weight.sliced(values[weight.index], kept)
+    return _rebuilt(model, weights, lambda layer: _smaller_settings(layer, graph, kept))
+
+
+def masked(model: Any, graph: ChannelGraph, kept: Kept) -> Any:
+    """A copy of the model, sizes unchanged, in which the other channels are zero and nothing reads them."""
+    weights = _weights(model)
+    for weight in graph.weights:
+        if weight.role == "statistic":
+            continue
+        values = np.array(weights[weight.layer][weight.index])
+        for number, axis in enumerate(weight.axes):
+            if axis is not None:
+                values[(slice(None),) * number + (~kept[axis],)] = 0
+        weights[weight.layer][weight.index] = values
+    return _rebuilt(model, weights, lambda _: {})
+
+
+def require_equal(model: Any, graph: ChannelGraph, kept: Kept, small: Any) -> None:
+    """Prove, on random images, that a shrunk network computes what the masked one does (see `edgeres.rebuild.proof`).
+
+    Raises:
+        ModelError: it does not: a mistake of the channel graph, never to be written to a file.
+    """
+    difference = excess(masked(model, graph, kept), small)
+    if difference is not None:
+        raise ModelError(
+            f"the shrunk network's outputs differ from the masked one's by {difference:.2g} of the largest",
+            fix="please report this network; convert it without the step 'slim' meanwhile",
+        )
+
+
+def _smaller_settings(layer: Any, graph: ChannelGraph, kept: Kept) -> dict[str, Any]:
+    """What changes in a layer's configuration."""
+    if layer.name not in graph.layers:  # an input
+        return {}
+    channels = graph.layers[layer.name]
+    output, kind = int(kept[channels.output].sum()), type(layer).__name__
+    if kind in ("Conv2D", "Conv2DTranspose", "SeparableConv2D"):
+        return {"filters": output}
+    if kind == "Dense":
+        return {"units": output}
+    if kind == "Reshape":
+        shape = tuple(layer.get_output_shape_at(0)[1:])
+        return {"target_shape": (*shape[:-1], output)}
+    if kind == "ZeroPadding2D" and layer.data_format == "channels_first":
+        before, after = layer.padding[1]
+        ends = channels.output[:before], channels.output[len(channels.output) - after :]
+        return {"padding": ((0, 0), tuple(int(kept[end].sum()) for end in ends))}
+    return {}
+
+
+def _weights(model: Any) -> dict[str, list[Any]]:
+    return {layer.name: layer.get_weights() for layer in model.layers}
+
+
+def _rebuilt(model: Any, weights: dict[str, list[Any]], changes: Callable[[Any], dict[str, Any]]) -> Any:
+    """The same layers with changed settings and given weights.
+
+    Made with zeros: initializers would draw millions of random numbers that nobody sees, the greater part of the time.
+    """
+
+    def layer_like(layer: Any) -> Any:
+        config = layer.get_config()
+        return type(layer).from_config({**config, **dict.fromkeys(_initializers(config), "zeros"), **changes(layer)})
+
+    copy = keras.models.clone_model(model, clone_function=layer_like)
+    for layer in copy.layers:
+        for name in _initializers(layer.get_config()):
+            setattr(layer, name, getattr(model.get_layer(layer.name), name))
+        if weights.get(layer.name):
+            layer.set_weights(weights[layer.name])
+    return copy
+
+
+def _initializers(config: dict[str, Any]) -> list[str]:
+    return [key for key in config if key.endswith("_initializer") and config[key] is not None]

@@ -1,0 +1,57 @@
+"""Training what is left of a network, and the labelled images that a criterion reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from converters.job import Job
+from converters.recipe import SlimStep
+from edgeres.keras_file import read_keras_file
+from edgeres.keras_io import load_prunable
+from edgeres.training.distillation import Teacher
+from edgeres.training.feed import Fetch, measuring_feed
+from edgeres.training.run import MODEL, is_run
+from edgeres.training.settings import typed_settings
+from edgeres.training.subject import OwnModel
+from edgeres.training.train import Plan, train
+
+_BATCH = 32
+"""Images in one estimate of a gradient: few, for the square of a mean over many is small for every channel."""
+
+
+def fine_tuned(model: Any, settings: SlimStep, job: Job, whole: Any, folder: Path) -> Any:
+    """A trained copy of a model; `folder` is a run folder, from which a killed training goes on.
+
+    `whole`: the unpruned network, from which it learns where `settings.distill` says so.
+
+    Raises:
+        ModelError: the loss became NaN or infinite.
+        DataError: an image cannot be decoded.
+    """
+    values: dict[str, Any] = {
+        "epochs": settings.epochs,
+        "batch": settings.batch,
+        "learning_rate": settings.learning_rate,
+        "warmup": 0.0,
+        "seed": job.seed,
+    }
+    if settings.distill:
+        values["distill"] = {"alpha": settings.distill}
+    guide = Teacher.of(whole, job.contract) if settings.distill else None
+    plan = Plan(OwnModel.of(model), job.dataset, job.contract, typed_settings(values, where="slim"), guide)
+
+    def told(epoch: Any, last: int, _: float) -> None:
+        job.progress("fine-tuning epochs", epoch.epoch, last)
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    train(plan, folder, resume=is_run(folder), progress=told)
+    return load_prunable(read_keras_file(folder / MODEL))
+
+
+def labelled_batches(job: Job, images: int) -> tf.data.Dataset:
+    """The first images of the training split: (float32 (n, h, w, c), int64 (n,))."""
+    split = job.dataset.split("train", images=images)
+    return measuring_feed(Fetch(split, job.contract), split.classes, job.contract, batch=_BATCH)

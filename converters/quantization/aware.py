@@ -1,0 +1,121 @@
+"""Quantization-aware training by tfmot: fine-tuned while every tensor is rounded as int8 rounds it, then int8.
+
+The network learns weights and ranges that int8 holds well, and weights that were pruned stay zero. What a model does to
+its pixels first (Rescaling, Normalization) stays outside, in float.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_model_optimization as tfmot
+import tf_keras as keras
+from tensorflow_model_optimization.quantization.keras import default_8bit
+from tensorflow_model_optimization.quantization.keras.collab_opts import Default8BitPrunePreserveQuantizeScheme
+
+from converters.export import keras_outputs, to_flatbuffer
+from converters.finetuning import fine_tune, gives_logits
+from converters.job import Job, require_classes
+from converters.quantization import calibration
+from converters.recipe import AwareStep
+from edgeres.errors import ModelError
+from edgeres.keras_file import read_keras_file
+from edgeres.keras_io import load, prunable
+from edgeres.native_output import muted
+from targets.runtimes.cpu import CPU
+
+PARITY = 0.25
+"""Largest difference of an output between the trained model and its flatbuffer, relative to the largest output.
+
+Both round to int8, the one by float arithmetic, the other by int8 kernels: a value near the middle of two steps may
+fall either way, and does so more often the deeper a network is. A wrong conversion is off by the outputs' own size.
+"""
+
+_IMAGES = 16
+_SCHEMES = {
+    "sparsity": Default8BitPrunePreserveQuantizeScheme,
+    "none": default_8bit.Default8BitQuantizeScheme,
+}
+_OUTSIDE = (keras.layers.Rescaling, keras.layers.Normalization, keras.layers.Resizing, keras.layers.CenterCrop)
+_OTHERWISE = "quantize after training instead: the steps export and quantize"
+
+
+def run(settings: AwareStep, job: Job, source: Path, state: Path) -> bytes:
+    """The pipeline's step: a Keras file to an int8 flatbuffer, int8 in and out.
+
+    Raises:
+        ModelError: a layer that tfmot cannot quantize, a loss that became NaN, or a flatbuffer that computes otherwise.
+    """
+    file = read_keras_file(source, trust=job.file.trusted)
+    found = prunable(load(file), generation=file.generation)
+    if found.model is None:
+        raise ModelError(f"{file.path}: cannot be trained as int8: {found.why}", fix=_OTHERWISE)
+    require_classes(found.model.output_shape[-1], job)
+    with muted():
+        model = rounded(found.model, settings)
+        fine_tune(model, settings, job, state=state, logits=gives_logits(found.model))
+    content = to_flatbuffer(model, trained_int8=True)
+    _prove_parity(model, content, job)
+    return content
+
+
+def rounded(model: Any, settings: AwareStep) -> Any:
+    """A tf_keras model as tfmot makes it round: new, with the weights of the old one.
+
+    Raises:
+        ModelError: a layer that tfmot does not know how to quantize.
+    """
+    quantization = tfmot.quantization.keras
+
+    def annotate(layer: Any) -> Any:
+        outside = _OutputOnly() if isinstance(layer, _OUTSIDE) else None
+        return quantization.quantize_annotate_layer(layer, quantize_config=outside)
+
+    try:
+        with quantization.quantize_scope({"_OutputOnly": _OutputOnly}):
+            annotated = keras.models.clone_model(model, clone_function=annotate)
+            return quantization.quantize_apply(annotated, _SCHEMES[settings.preserve]())
+    except (ValueError, RuntimeError) as problem:
+        raise ModelError(
+            "tfmot cannot quantize this model while it is trained",
+            details=(str(problem).splitlines()[0],),
+            fix=_OTHERWISE,
+        ) from problem
+
+
+class _OutputOnly(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc]  # tfmot has no types
+    """For a layer that computes in float: only what it gives is rounded. The methods are tfmot's interface."""
+
+    def get_weights_and_quantizers(self, layer: Any) -> list[Any]:  # noqa: ARG002
+        return []
+
+    def get_activations_and_quantizers(self, layer: Any) -> list[Any]:  # noqa: ARG002
+        return []
+
+    def set_quantize_weights(self, layer: Any, quantize_weights: Any) -> None:
+        pass
+
+    def set_quantize_activations(self, layer: Any, quantize_activations: Any) -> None:
+        pass
+
+    def get_output_quantizers(self, layer: Any) -> list[Any]:  # noqa: ARG002
+        quantizers = tfmot.quantization.keras.quantizers
+        return [quantizers.MovingAverageQuantizer(num_bits=8, per_axis=False, symmetric=False, narrow_range=False)]
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+
+def _prove_parity(model: Any, content: bytes, job: Job) -> None:
+    inputs = np.concatenate(list(calibration.inputs(job.dataset.split("train").head(_IMAGES), job.contract)))
+    expected = keras_outputs(model, inputs)
+    with CPU.open(content) as session:
+        found = session.infer(inputs)
+    difference, largest = float(np.abs(found - expected).max()), float(np.abs(expected).max())
+    if not difference <= PARITY * largest:  # also where it is NaN
+        raise ModelError(
+            f"the int8 flatbuffer's outputs differ from the trained model's by {difference:.2g}, of {largest:.2g}",
+            fix=_OTHERWISE,
+        )
