@@ -21,7 +21,7 @@ from converters.pruning.graph import ChannelGraph, analyse
 from converters.pruning.latency_goal import LatencyMeter
 from converters.pruning.selection import Rules, Selection
 from converters.pruning.shrink import require_equal, shrink
-from converters.pruning.tuning import fine_tuned, labelled_batches
+from converters.pruning.tuning import fine_tuned, labelled_batches, timing_inputs
 from converters.recipe import SlimStep
 from edgeres.keras_file import KerasFile, ModelCard, read_keras_file
 from edgeres.keras_io import load_prunable, save_model
@@ -68,7 +68,7 @@ def one_round(before: Slimmed, settings: SlimStep, job: Job, goal: Goal, number:
     model = before.model
     graph = analyse(model)
     selection = Selection(graph, _scores(model, graph, settings, job), _rules(settings))
-    meter = LatencyMeter(job, precision=settings.precision, threads=settings.threads)
+    meter = LatencyMeter(lambda: timing_inputs(job), precision=settings.precision, threads=settings.threads)
     kept = goal.chosen(number, model, graph, selection, meter)
     small = shrink(model, graph, kept)
     require_equal(model, graph, kept, small)

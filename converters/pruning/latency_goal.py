@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from converters.export import to_flatbuffer
-from converters.job import Job
 from converters.pruning.graph import ChannelGraph, Kept
 from converters.pruning.selection import Selection
 from converters.pruning.shrink import shrink
-from converters.quantization import calibration
 from converters.quantization.post_training import quantize
 from edgeres.errors import ConfigError
+from edgeres.results import Estimate
 from targets.latency import Protocol, measure
 from targets.runtimes.cpu import CPU
 
@@ -21,8 +23,8 @@ TOLERANCE = 0.05
 """A network this much faster than asked for will do; one that is slower will not."""
 
 _TRIES = 8
-_CALIBRATION = 16
-"""Images for the ranges of an int8 network of which only the time counts."""
+Images = Callable[[], Iterable[NDArray[np.float32]]]
+"""Gives the inputs, float32 (1, h, w, c) each, for the ranges of an int8 network of which only the time counts."""
 
 
 class LatencyMeter:
@@ -31,30 +33,31 @@ class LatencyMeter:
     `precision`: "int8" or "float32", as what is built here will run in the end.
     """
 
-    def __init__(self, job: Job, *, precision: str, threads: int) -> None:
-        self._job, self._precision, self._threads = job, precision, threads
-        self._flatbuffers: dict[int, bytes] = {}
+    def __init__(self, images: Images, *, precision: str = "int8", threads: int = 1) -> None:
+        self._images, self._precision, self._threads = images, precision, threads
+        self._whole: tuple[Any, bytes] | None = None
+
+    def speedup(self, model: Any, whole: Any) -> Estimate:
+        """How many times faster a network is than the whole one."""
+        if self._whole is None or self._whole[0] is not whole:
+            self._whole = whole, self._flatbuffer(whole)
+        with ExitStack() as stack:
+            sessions = [
+                stack.enter_context(CPU.open(content, threads=self._threads))
+                for content in (self._whole[1], self._flatbuffer(model))
+            ]
+            found = measure(sessions, Protocol(threads=self._threads), baseline=0)[1].speedup
+        if found is None:
+            raise ValueError("a measurement against a baseline has a ratio")
+        return found
 
     def share(self, model: Any, whole: Any) -> float:
         """A network's median latency, as a share of the whole one's."""
-        before, after = self._flatbuffer(whole, keep=True), self._flatbuffer(model)
-        with ExitStack() as stack:
-            sessions = [stack.enter_context(CPU.open(each, threads=self._threads)) for each in (before, after)]
-            found = measure(sessions, Protocol(threads=self._threads), baseline=0)[1].speedup
-        if found is None:
-            raise ValueError("no baseline")
-        return 1 / found.value
+        return 1 / self.speedup(model, whole).value
 
-    def _flatbuffer(self, model: Any, *, keep: bool = False) -> bytes:
-        if id(model) in self._flatbuffers:
-            return self._flatbuffers[id(model)]
+    def _flatbuffer(self, model: Any) -> bytes:
         content = to_flatbuffer(model)
-        if self._precision == "int8":
-            images = self._job.dataset.split("train", images=_CALIBRATION)
-            content = quantize(content, "int8", images=calibration.inputs(images, self._job.contract))
-        if keep:
-            self._flatbuffers[id(model)] = content
-        return content
+        return quantize(content, "int8", images=self._images()) if self._precision == "int8" else content
 
 
 def within_latency(model: Any, graph: ChannelGraph, selection: Selection, share: float, meter: LatencyMeter) -> Kept:

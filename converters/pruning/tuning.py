@@ -1,13 +1,17 @@
-"""Training what is left of a network, and the labelled images that a criterion reads."""
+"""Training what is left of a network, and the images that choosing its channels takes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from converters.job import Job
+from converters.quantization import calibration
 from converters.recipe import SlimStep
 from edgeres.keras_file import read_keras_file
 from edgeres.keras_io import load_prunable
@@ -18,6 +22,7 @@ from edgeres.training.settings import typed_settings
 from edgeres.training.subject import OwnModel
 from edgeres.training.train import Plan, train
 
+_TIMING_IMAGES = 16
 _BATCH = 32
 """Images in one estimate of a gradient: few, for the square of a mean over many is small for every channel."""
 
@@ -49,6 +54,11 @@ def fine_tuned(model: Any, settings: SlimStep, job: Job, whole: Any, folder: Pat
     folder.parent.mkdir(parents=True, exist_ok=True)
     train(plan, folder, resume=is_run(folder), progress=told)
     return load_prunable(read_keras_file(folder / MODEL))
+
+
+def timing_inputs(job: Job) -> Iterator[NDArray[np.float32]]:
+    """A few training images, float32 (1, h, w, c) each, for the ranges of a network of which only the time counts."""
+    return calibration.inputs(job.dataset.split("train", images=_TIMING_IMAGES), job.contract)
 
 
 def labelled_batches(job: Job, images: int) -> tf.data.Dataset:
