@@ -19,9 +19,9 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.paired import save
+from converters.pruning.analysis import analyse
 from converters.pruning.criteria import scores
 from converters.pruning.goal import count
-from converters.pruning.graph import analyse
 from converters.pruning.latency_goal import LatencyMeter, within_latency
 from converters.pruning.selection import Rules, Selection
 from converters.pruning.shrink import require_equal, shrink

@@ -14,12 +14,15 @@ from converters.recipe import AwareStep, PruneStep
 from edgeres.errors import ModelError, OutputError
 from edgeres.training.checkpoint import Checkpoint
 from edgeres.training.feed import Fetch, augmentation, training_feed, typed_failures
+from edgeres.training.head import softmax_of
 
 
 def fine_tune(
     model: Any, settings: PruneStep | AwareStep, job: Job, *, state: Path, logits: bool, callbacks: Sequence[Any] = ()
 ) -> None:
     """Train a model in place on the training split, from the last epoch that `state` holds.
+
+    By `Model.fit`, not by `edgeres.training`: tfmot's wrappers count their steps in a callback.
 
     `state` is a folder of this step alone, for these very inputs. `logits`: whether the model gives them, not
     probabilities. Order and augmentation follow from the seed and the epoch: a run that was killed sees what an
@@ -71,6 +74,9 @@ def _keep(checkpoint: Checkpoint, epochs: int) -> None:
 
 
 def gives_logits(model: Any) -> bool:
-    """Whether the last layer has no softmax of its own."""
-    activation = getattr(model.layers[-1], "activation", None)
-    return getattr(activation, "__name__", "") != "softmax" and not isinstance(model.layers[-1], keras.layers.Softmax)
+    """Whether it ends in scores, not in a softmax of them.
+
+    Raises:
+        ModelError: it ends in something else.
+    """
+    return softmax_of(model) is None

@@ -114,8 +114,8 @@ def _advance(job: Job, step: Step, source: Path, key: str) -> tuple[Path, str]:
     inputs = _inputs(step, key)
     if step.material is not None:
         inputs["images"] = job.fingerprint(step.material)
-        inputs["contract"] = encode(job.contract)
-        inputs["seed"] = job.seed
+    if not isinstance(step, ExportStep):  # which is the same for every recipe, and for the baseline
+        inputs |= {"contract": encode(job.contract), "labels": job.dataset.labels, "seed": job.seed}
     key = key_of(inputs)
     state = state_folder(step.step, key)
 

@@ -17,6 +17,7 @@ from edgeres.errors import ConfigError, suggestion
 from edgeres.training.settings import first_finding, read_mapping, schema_error
 
 Sparsity = Annotated[float, Field(ge=0, lt=1)]
+Criterion = Literal["l1", "l2", "bn-scale", "taylor", "random"]
 Share = Annotated[float, Field(gt=0, le=1)]
 Side = Annotated[int, Field(ge=1, le=64)]
 _FOLDER = Path(__file__).parent / "recipes"
@@ -109,9 +110,7 @@ class SlimStep(_Step):
         description="patterns of layer names (fnmatch) whose channels are kept in a share of their own, 1 for all of "
         "them; the first match counts",
     )
-    criterion: Literal["l1", "l2", "bn-scale", "taylor", "random"] = Field(
-        "l2", description="what ranks channels; taylor reads labelled training images"
-    )
+    criterion: Criterion = Field("l2", description="what ranks channels; taylor reads labelled training images")
     ranking: Literal["uniform", "global"] = Field(
         "uniform", description="the same share of every group, or the best of all channels together"
     )
@@ -126,7 +125,9 @@ class SlimStep(_Step):
     batch: int = Field(128, ge=1, le=65_536, description="images in a step")
     distill: float = Field(0.0, ge=0, le=1, description="weight of the unpruned network's answers beside the labels")
     images: int = Field(1024, ge=1, le=100_000, description="labelled training images for taylor")
-    precision: Literal["int8", "float32"] = Field("int8", description="in which latency is measured (latency only)")
+    precision: Literal["int8", "float32"] | None = Field(
+        None, description="in which latency is measured, by default what the recipe ends in (latency only)"
+    )
     threads: int = Field(1, ge=1, le=256, description="with which latency is measured (latency only)")
 
     @model_validator(mode="after")
@@ -134,7 +135,8 @@ class SlimStep(_Step):
         given = [name for name in _GOALS if getattr(self, name) is not None]
         if len(given) > 1 or not (given or self.groups):
             found = ", ".join(given) or "none"
-            raise ValueError(f"slim: expected one of {', '.join(_GOALS)}, or groups alone; found {found}")
+            undo = f"; take one back with --set slim.{given[0]}=null" if given else ""
+            raise ValueError(f"slim: expected one of {', '.join(_GOALS)}, or groups alone; found {found}{undo}")
         if self.latency is not None and self.rounds > 1:
             raise ValueError("slim: a latency is measured in a single round; leave out rounds, or ask for macs")
         if self.distill and not self.epochs:
@@ -217,6 +219,19 @@ class Recipe(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")
     description: str = ""
     steps: tuple[Step, ...]
+
+    @model_validator(mode="after")
+    def _measured_as_it_will_run(self) -> Recipe:
+        last = self.steps[-1] if self.steps else None
+        ends = "int8" if isinstance(last, AwareStep) or getattr(last, "mode", None) == "int8" else "float32"
+        steps = tuple(
+            step.model_copy(update={"precision": ends})
+            if isinstance(step, SlimStep) and step.latency is not None and step.precision is None
+            else step
+            for step in self.steps
+        )
+        object.__setattr__(self, "steps", steps)  # a frozen model, still being made
+        return self
 
     @model_validator(mode="after")
     def _in_order(self) -> Recipe:

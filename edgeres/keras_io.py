@@ -76,7 +76,8 @@ def load_prunable(file: KerasFile) -> Any:
     found = prunable(load(file), generation=file.generation)
     if found.model is None:
         raise ModelError(
-            f"{file.path}: cannot be pruned: {found.why}", fix="use a recipe without the step 'prune', such as int8"
+            f"{file.path}: cannot be pruned: {found.why}",
+            fix="use a recipe without the steps 'slim' and 'prune', such as int8",
         )
     return found.model
 
@@ -208,6 +209,18 @@ def save_model(model: Any, path: Path, *, card: ModelCard) -> None:
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
+
+
+def model_bytes(model: Any, *, card: ModelCard) -> bytes:
+    """What `save_model` writes.
+
+    Raises:
+        OutputError: the folder for temporary files is full.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgeres-save-") as folder:
+        place = Path(folder) / "model.keras"
+        save_model(model, place, card=card)
+        return place.read_bytes()
 
 
 def _require_classifier(model: Any, path: Path) -> None:

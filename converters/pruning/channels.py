@@ -6,25 +6,28 @@ Keras file; at once, or in rounds each of which takes a part of what is to go.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from converters.finetuning import gives_logits
 from converters.job import Job, require_classes
+from converters.pruning.analysis import analyse
 from converters.pruning.criteria import Scores, scores
 from converters.pruning.goal import Goal
-from converters.pruning.graph import ChannelGraph, analyse
+from converters.pruning.graph import ChannelGraph
 from converters.pruning.latency_goal import LatencyMeter
-from converters.pruning.selection import Rules, Selection
+from converters.pruning.selection import Rules, Selection, removable
 from converters.pruning.shrink import require_equal, shrink
 from converters.pruning.tuning import fine_tuned, labelled_batches, timing_inputs
 from converters.recipe import SlimStep
+from edgeres.errors import ModelError
 from edgeres.keras_file import KerasFile, ModelCard, read_keras_file
-from edgeres.keras_io import load_prunable, save_model
+from edgeres.keras_io import load_prunable, model_bytes, save_model
 from edgeres.models.cost import trainable_parameters
 from edgeres.native_output import muted
 
@@ -52,6 +55,8 @@ def slim(file: KerasFile, settings: SlimStep, job: Job, state: Path) -> Slimmed:
     """
     whole = load_prunable(file)
     require_classes(whole.output_shape[-1], job)
+    _require_finite(whole)
+    whole.trainable = True  # what a transfer froze loses channels as all else does, and must learn to do without them
     goal = Goal.of_step(settings, whole)
     found = Slimmed(whole, {})
     for number in range(1, settings.rounds + 1):
@@ -67,8 +72,9 @@ def one_round(before: Slimmed, settings: SlimStep, job: Job, goal: Goal, number:
     """Remove what a round, from 1, is to remove, and prove that what is left computes what it did."""
     model = before.model
     graph = analyse(model)
-    selection = Selection(graph, _scores(model, graph, settings, job), _rules(settings))
-    meter = LatencyMeter(lambda: timing_inputs(job), precision=settings.precision, threads=settings.threads)
+    rules = _rules(settings, number)
+    selection = Selection(graph, _scores(model, graph, rules, settings, job), rules, sizes=goal.sizes)
+    meter = LatencyMeter(lambda: timing_inputs(job), precision=settings.precision or "int8", threads=settings.threads)
     kept = goal.chosen(number, model, graph, selection, meter)
     small = shrink(model, graph, kept)
     require_equal(model, graph, kept, small)
@@ -87,10 +93,7 @@ def run(settings: SlimStep, job: Job, source: Path, state: Path) -> bytes:
     card = file.card or ModelCard(preprocess=job.contract, labels=job.dataset.labels)
     network = card.network and replace(card.network, parameters=trainable_parameters(found.model))
     card = replace(card, network=network, kept=composed(card.kept or {}, found.kept))
-    with tempfile.TemporaryDirectory(prefix="edgeres-slim-") as folder:
-        place = Path(folder) / "slim.keras"
-        save_model(found.model, place, card=card)
-        return place.read_bytes()
+    return model_bytes(found.model, card=card)
 
 
 def composed(first: Record, then: Record) -> dict[str, tuple[int, ...]]:
@@ -99,10 +102,16 @@ def composed(first: Record, then: Record) -> dict[str, tuple[int, ...]]:
     return {**first, **then, **both}
 
 
+def _require_finite(model: Any) -> None:
+    for layer in model.layers:
+        if not all(np.isfinite(weight).all() for weight in layer.get_weights()):
+            raise ModelError(f"the layer '{layer.name}' has weights that are no numbers", fix="train the model again")
+
+
 def _remembered(place: Path, job: Job, make: Callable[[], Slimmed]) -> Slimmed:
     """What `make` gives, or gave before a kill: what was measured then would come out otherwise now."""
     if place.is_file():
-        file = read_keras_file(place)
+        file = read_keras_file(place, trust=job.file.trusted)
         return Slimmed(load_prunable(file), (file.card and file.card.kept) or {})
     found = make()
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -110,12 +119,20 @@ def _remembered(place: Path, job: Job, make: Callable[[], Slimmed]) -> Slimmed:
     return found
 
 
-def _scores(model: Any, graph: ChannelGraph, settings: SlimStep, job: Job) -> Scores:
+def _scores(model: Any, graph: ChannelGraph, rules: Rules, settings: SlimStep, job: Job) -> Scores:
     batches = labelled_batches(job, settings.images) if settings.criterion == "taylor" else ()
-    return scores(model, graph, settings.criterion, batches=batches, seed=job.seed, logits=gives_logits(model))
+    return scores(
+        model,
+        graph,
+        settings.criterion,
+        groups=removable(graph, rules),
+        batches=batches,
+        seed=job.seed,
+        logits=gives_logits(model),
+    )
 
 
-def _rules(settings: SlimStep) -> Rules:
-    """The rules of each round; shares of single groups are spread over the rounds as the goal is."""
-    keep = {pattern: share ** (1 / settings.rounds) for pattern, share in settings.groups.items()}
+def _rules(settings: SlimStep, number: int) -> Rules:
+    """The rules of a round; shares of single groups are spread over the rounds as the goal is."""
+    keep = {pattern: share ** (number / settings.rounds) for pattern, share in settings.groups.items()}
     return Rules(settings.multiple, settings.floor, settings.scope, settings.ranking, keep)

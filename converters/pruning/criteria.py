@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Literal, get_args
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 from numpy.typing import NDArray
 
-from converters.pruning.graph import FIXED, ChannelGraph, Channels, Weight
+from converters.pruning.graph import FIXED, ChannelGraph, ChannelGroup, Channels, Weight
+from converters.recipe import Criterion
 from edgeres.errors import ConfigError
 
 Scores = NDArray[np.float64]
 """float64 (channels of the graph,); 1 is the mean of a channel's group."""
-
-Criterion = Literal["l1", "l2", "bn-scale", "taylor", "random"]
-CRITERIA = get_args(Criterion)
 
 Batches = Iterable[tuple[Any, Any]]
 """(inputs float32 (n, h, w, c), classes int (n,)); read once."""
 
 
 def scores(
-    model: Any, graph: ChannelGraph, criterion: Criterion, *, batches: Batches = (), seed: int = 0, logits: bool = True
+    model: Any,
+    graph: ChannelGraph,
+    criterion: Criterion,
+    *,
+    groups: Sequence[ChannelGroup] | None = None,
+    batches: Batches = (),
+    seed: int = 0,
+    logits: bool = True,
 ) -> Scores:
     """Score every channel; those with the lowest go first.
+
+    `groups`: those of which channels may go, by default all.
 
     "l1", "l2": norm of the filters that produce the channel (Li et al., 2017), averaged over all layers that do.
     "bn-scale": the absolute scale of its batch norms (Liu et al., 2017). "taylor": the squared first-order change of
@@ -39,7 +46,7 @@ def scores(
     if criterion == "random":
         raw = np.random.default_rng(seed).uniform(size=graph.count)
     elif criterion == "bn-scale":
-        raw = _bn_scale(model, graph)
+        raw = _bn_scale(model, graph, graph.groups if groups is None else groups)
     elif criterion == "taylor":
         raw = _taylor(model, graph, batches, logits)
     else:
@@ -72,16 +79,16 @@ def _filter_norms(model: Any, graph: ChannelGraph, order: int) -> Scores:
     return sums / np.maximum(counts, 1)
 
 
-def _bn_scale(model: Any, graph: ChannelGraph) -> Scores:
+def _bn_scale(model: Any, graph: ChannelGraph, groups: Sequence[ChannelGroup]) -> Scores:
     sums, counts = np.zeros(graph.count), np.zeros(graph.count)
     for weight in graph.weights:
         if weight.role == "scale":
             _add(sums, weight.axes[0], np.abs(_values(model, weight)))
             _add(counts, weight.axes[0], 1)
-    for group in graph.groups:
+    for group in groups:
         if not counts[group.channels].all():
             raise ConfigError(
-                f"the criterion bn-scale needs a batch norm behind every pruned layer; '{group.name}' has none",
+                f"the criterion bn-scale needs a batch norm with a scale wherever it prunes; '{group.name}' has none",
                 fix="choose l2 or taylor",
             )
     return sums / np.maximum(counts, 1)

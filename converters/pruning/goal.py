@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from converters.pruning.graph import ChannelGraph, Kept, analyse
+from converters.pruning.analysis import analyse
+from converters.pruning.graph import ChannelGraph, Kept
 from converters.pruning.latency_goal import LatencyMeter, within_latency
-from converters.pruning.selection import Selection
+from converters.pruning.selection import Selection, sizes_of
 from converters.recipe import SlimStep
 from edgeres.models.cost import peak_activations
 
@@ -16,7 +18,7 @@ _WORDS = {"macs": "MACs", "parameters": "parameters", "arena": "activation value
 
 @dataclass(frozen=True)
 class Goal:
-    """`of` brought down to `share` of the `total` that the whole network has.
+    """`of` brought down to `share` of the `total` that the whole network has; `sizes` are those of its groups.
 
     For "channels", that share of each group, or of all, is kept; for "latency" it is measured; the others are counted.
     Reached in `rounds`, each of which takes the same factor off.
@@ -25,17 +27,16 @@ class Goal:
     of: str
     share: float
     total: float
+    sizes: Mapping[str, int]
     rounds: int
 
     @classmethod
     def of_step(cls, settings: SlimStep, model: Any) -> Goal:
         """The goal of a step for a model as it is before the first round."""
         of, share = settings.goal
-        total = 1.0
-        if of in _WORDS:
-            graph = analyse(model)
-            total = count(model, graph, graph.everything(), of)
-        return cls(of, share, total, settings.rounds)
+        graph = analyse(model)
+        total = count(model, graph, graph.everything(), of) if of in _WORDS else 1.0
+        return cls(of, share, total, sizes_of(graph), settings.rounds)
 
     def chosen(self, number: int, model: Any, graph: ChannelGraph, selection: Selection, meter: LatencyMeter) -> Kept:
         """The channels to keep in a round, from 1.
@@ -44,14 +45,15 @@ class Goal:
             ConfigError: the budget cannot be met; says what can.
         """
         if self.of == "channels":
-            return selection.share(self.share ** (1 / self.rounds))
+            return selection.share(self.share ** (number / self.rounds))
         if self.of == "latency":
             return within_latency(model, graph, selection, self.share, meter)
 
         def cost(kept: Kept) -> float:
             return count(model, graph, kept, self.of)
 
-        return selection.within(self.total * self.share ** (number / self.rounds), cost, what=_WORDS[self.of])
+        budget = self.total * self.share ** (number / self.rounds)
+        return selection.within(budget, cost, what=_WORDS[self.of], whole=self.total)
 
 
 def count(model: Any, graph: ChannelGraph, kept: Kept, of: str) -> float:

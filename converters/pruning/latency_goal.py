@@ -61,7 +61,9 @@ class LatencyMeter:
 
 
 def within_latency(model: Any, graph: ChannelGraph, selection: Selection, share: float, meter: LatencyMeter) -> Kept:
-    """The channels of a network whose latency is `share` of the whole one's, or up to `TOLERANCE` below.
+    """The channels of a network whose latency is `share` of the whole one's, or a little less.
+
+    `TOLERANCE` less will do; where no width within reach gives that, the slowest that was tried below it.
 
     Raises:
         ConfigError: even the smallest network is slower; says by how much.

@@ -6,7 +6,6 @@ What it buys is a file that compresses better. It is not faster on kernels that 
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from converters.pruning.wanted import wanted_sparsity
 from converters.recipe import PruneStep
 from edgeres.errors import ModelError
 from edgeres.keras_file import ModelCard, read_keras_file
-from edgeres.keras_io import load_prunable, save_model
+from edgeres.keras_io import load_prunable, model_bytes
 from edgeres.native_output import muted
 
 _POOLING = {"average": "AVG", "max": "MAX"}
@@ -56,10 +55,7 @@ def run(settings: PruneStep, job: Job, source: Path, state: Path) -> bytes:
     with muted():
         pruned = prune(model, settings, job, state)
     card = file.card or ModelCard(preprocess=job.contract, labels=job.dataset.labels)
-    with tempfile.TemporaryDirectory(prefix="edgeres-prune-") as folder:
-        place = Path(folder) / "pruned.keras"
-        save_model(pruned, place, card=card)
-        return place.read_bytes()
+    return model_bytes(pruned, card=card)
 
 
 def sparsity(model: Any) -> dict[str, float]:

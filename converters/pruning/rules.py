@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import tf_keras as keras
 
-from converters.pruning.graph import Call, Channels
-from edgeres.errors import ModelError
+from converters.pruning.builder import Call, refusal
+from converters.pruning.graph import Channels
 
 Rule = Callable[[Call], Channels]
 """From a call to the channels of its output; says which channels lie along the layer's weights."""
@@ -29,14 +30,6 @@ def rule_for(layer: Any) -> Rule:
     return RULES[kind]
 
 
-def refusal(layer: Any, why: str) -> ModelError:
-    """The error for a layer that stands in the way of channel pruning."""
-    return ModelError(
-        f"the layer '{layer.name}' cannot be pruned around: {why}",
-        fix="use a recipe without the step 'slim', such as int8 or sparse-int8",
-    )
-
-
 def _pass(call: Call) -> Channels:
     return call.channels
 
@@ -50,7 +43,14 @@ def _fix(call: Call) -> Channels:
 
 
 def _activation(call: Call) -> Channels:
-    return (_fix if getattr(call.layer.activation, "__name__", "") == "softmax" else _pass)(call)
+    return (_fix if _mixes(call.layer) else _pass)(call)
+
+
+def _mixes(layer: Any) -> bool:
+    """Whether a layer's activation normalizes across channels."""
+    if isinstance(layer.activation, keras.layers.Layer):
+        raise refusal(layer, f"its activation is a layer itself, {type(layer.activation).__name__}")
+    return "softmax" in getattr(layer.activation, "__name__", "")
 
 
 def _rescaling(call: Call) -> Channels:
@@ -179,7 +179,7 @@ def _separable(call: Call) -> Channels:
 def _biased(call: Call, output: Channels) -> Channels:
     if call.layer.use_bias:
         call.builder.add_weight(call.layer, call.layer.bias, "shift", {0: output})
-    if getattr(call.layer.activation, "__name__", "") == "softmax":
+    if _mixes(call.layer):
         call.builder.fix(output)
     return output
 

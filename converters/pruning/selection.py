@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -39,16 +40,20 @@ class Rules:
 class Selection:
     """Chooses channels of a graph by their scores, within rules.
 
+    `sizes`: how many channels each group, by name, had before any of it was removed, where that was in earlier rounds:
+    of these are all shares.
+
     Raises:
         ConfigError: a pattern of `rules.keep` that matches no layer.
     """
 
-    def __init__(self, graph: ChannelGraph, scores: Scores, rules: Rules) -> None:
+    def __init__(
+        self, graph: ChannelGraph, scores: Scores, rules: Rules, *, sizes: Mapping[str, int] | None = None
+    ) -> None:
         self._graph, self._scores, self._rules = graph, scores, rules
-        _require_matches(graph, rules)
+        self._sizes = sizes or sizes_of(graph)
         self._given = {group.name: share for group in graph.groups if (share := _given(group, rules)) is not None}
-        free = [group for group in graph.groups if group.name not in self._given]
-        self._free = [group for group in free if rules.scope == "all" or not group.joined]
+        self._free = [group for group in removable(graph, rules) if group.name not in self._given]
         # The best first; of equal ones the earlier, so that the choice does not depend on the sorting.
         self._order = {
             group.name: group.channels[np.argsort(-scores[group.channels], kind="stable")] for group in graph.groups
@@ -59,18 +64,21 @@ class Selection:
         widths = self._uniform(share) if self._rules.ranking == "uniform" else self._global(share)
         return self._kept(widths)
 
-    def within(self, budget: float, cost: Cost, *, what: str) -> Kept:
+    def within(self, budget: float, cost: Cost, *, what: str, whole: float | None = None) -> Kept:
         """Keep as much as costs no more than `budget`; `what` names what is counted.
+
+        `whole`: what the network cost before any of it was removed, of which an error gives the share.
 
         Raises:
             ConfigError: even the smallest network costs more; says how much it costs.
         """
-        whole, least = cost(self._graph.everything()), cost(self.share(0.0))
+        least = cost(self.share(0.0))
         if least > budget:
+            whole = cost(self._graph.everything()) if whole is None else whole
             raise ConfigError(
                 f"the network cannot be brought from {whole:,.6g} {what} down to {budget:,.6g}: the smallest that the "
                 f"rules allow has {least:,.6g}",
-                fix=f"ask for a share of {least / whole:.3f} or more, or lower --set slim.floor, --set slim.multiple",
+                fix=f"ask for {math.ceil(1000 * least / whole) / 1000} or more, or lower slim.floor or slim.multiple",
             )
         low, high = 0.0, 1.0
         if cost(self.share(high)) <= budget:
@@ -81,24 +89,21 @@ class Selection:
         return self._filled(self.share(low), budget, cost)
 
     def _uniform(self, share: float) -> dict[str, int]:
-        return {group.name: self._width(group, share * group.size) for group in self._free}
+        return {group.name: self._width(group, share * self._sizes[group.name]) for group in self._free}
 
     def _global(self, share: float) -> dict[str, int]:
         """As many of each group as are among the best of all."""
         if not self._free:
             return {}
-        everything = np.concatenate([self._scores[group.channels] for group in self._free])
-        count = round(share * len(everything))
-        threshold = np.sort(everything)[::-1][count - 1] if count else np.inf
-        return {
-            group.name: self._width(group, float((self._scores[group.channels] >= threshold).sum()))
-            for group in self._free
-        }
+        channels = np.concatenate([self._order[group.name] for group in self._free])
+        count = round(share * sum(self._sizes[group.name] for group in self._free))
+        best = channels[np.argsort(-self._scores[channels], kind="stable")[:count]]
+        return {group.name: self._width(group, float(np.isin(group.channels, best).sum())) for group in self._free}
 
     def _width(self, group: ChannelGroup, wanted: float) -> int:
         """The allowed width nearest to the wanted one."""
         multiple = self._rules.multiple
-        least = max(multiple, multiple * int(np.ceil(self._rules.floor * group.size / multiple)))
+        least = max(multiple, multiple * math.ceil(self._rules.floor * self._sizes[group.name] / multiple))
         if wanted >= group.size:
             return group.size
         return min(group.size, max(least, multiple * int(wanted / multiple + 0.5)))
@@ -108,7 +113,7 @@ class Selection:
         for group in self._graph.groups:
             width = widths.get(group.name)
             if group.name in self._given:
-                width = self._width(group, self._given[group.name] * group.size)
+                width = self._width(group, self._given[group.name] * self._sizes[group.name])
             if width is not None:
                 kept[self._order[group.name][width:]] = False
         return kept
@@ -132,6 +137,26 @@ class Selection:
         """The best of a group's channels that are gone, as many as the next width has more."""
         order = self._order[group.name]
         return order[~kept[order]][: self._rules.multiple]
+
+
+def sizes_of(graph: ChannelGraph) -> dict[str, int]:
+    """How many channels each group has, by its name."""
+    return {group.name: group.size for group in graph.groups}
+
+
+def removable(graph: ChannelGraph, rules: Rules) -> list[ChannelGroup]:
+    """The groups of which the rules let channels go.
+
+    Raises:
+        ConfigError: a pattern of `rules.keep` that matches no layer.
+    """
+    _require_matches(graph, rules)
+    given = {group.name: _given(group, rules) for group in graph.groups}
+    return [
+        group
+        for group in graph.groups
+        if (given[group.name] or 0) < 1 and (given[group.name] or rules.scope == "all" or not group.joined)
+    ]
 
 
 def _given(group: ChannelGroup, rules: Rules) -> float | None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import tf_keras as keras
+from numpy.typing import NDArray
 
-from converters.pruning.graph import ChannelGraph, Kept
+from converters.pruning.graph import ChannelGraph, Kept, Weight
 from edgeres.errors import ModelError
 from edgeres.rebuild.proof import excess
 
@@ -29,12 +30,17 @@ def masked(model: Any, graph: ChannelGraph, kept: Kept) -> Any:
     for weight in graph.weights:
         if weight.role == "statistic":
             continue
-        values = np.array(weights[weight.layer][weight.index])
-        for number, axis in enumerate(weight.axes):
-            if axis is not None:
-                values[(slice(None),) * number + (~kept[axis],)] = 0
-        weights[weight.layer][weight.index] = values
+        weights[weight.layer][weight.index] = zeroed(weight, weights[weight.layer][weight.index], kept)
     return _rebuilt(model, weights, lambda _: {})
+
+
+def zeroed(weight: Weight, values: NDArray[Any], kept: Kept) -> NDArray[Any]:
+    """A copy of a weight's values that is zero at the other channels."""
+    values = np.array(values)
+    for number, axis in enumerate(weight.axes):
+        if axis is not None:
+            values[(slice(None),) * number + (~kept[axis],)] = 0
+    return values
 
 
 def require_equal(model: Any, graph: ChannelGraph, kept: Kept, small: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from converters.job import Job
 from converters.quantization import calibration
 from converters.recipe import SlimStep
+from edgeres.errors import ModelError, OutputError
 from edgeres.keras_file import read_keras_file
 from edgeres.keras_io import load_prunable
 from edgeres.training.distillation import Teacher
@@ -51,9 +53,18 @@ def fine_tuned(model: Any, settings: SlimStep, job: Job, whole: Any, folder: Pat
     def told(epoch: Any, last: int, _: float) -> None:
         job.progress("fine-tuning epochs", epoch.epoch, last)
 
+    resume = is_run(folder)
+    if not resume:  # killed while the configuration was being written
+        shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    train(plan, folder, resume=is_run(folder), progress=told)
-    return load_prunable(read_keras_file(folder / MODEL))
+    try:
+        train(plan, folder, resume=resume, progress=told)
+    except ModelError as problem:
+        fix = "lower the rate: --set slim.learning_rate=…"
+        raise ModelError(f"while fine-tuning, {problem.message}", fix=fix) from problem
+    except OutputError as problem:
+        raise OutputError(problem.message, fix="free some space and give the same command again") from problem
+    return load_prunable(read_keras_file(folder / MODEL, trust=job.file.trusted))
 
 
 def timing_inputs(job: Job) -> Iterator[NDArray[np.float32]]:

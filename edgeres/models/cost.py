@@ -163,14 +163,19 @@ def _sources(layer: Any) -> Iterable[str]:
 
 
 def _values(layer: Any) -> int:
-    shape = layer.output_shape[0] if isinstance(layer, layers.InputLayer) else layer.output_shape
-    return math.prod(shape[1:])
+    return math.prod(_output(layer))
+
+
+def _output(layer: Any) -> tuple[int, ...]:
+    """The shape of what a layer gives, without the batch; where it is called several times, of the first call."""
+    if isinstance(layer, layers.InputLayer):
+        return tuple(layer.output_shape[0][1:])
+    return tuple((layer.get_output_shape_at(0) if layer.inbound_nodes else layer.output_shape)[1:])
 
 
 def _layer_cost(layer: Any) -> LayerCost:
-    shape = layer.output_shape[0] if isinstance(layer, layers.InputLayer) else layer.output_shape
     parameters = sum(math.prod(weight.shape) for weight in layer.trainable_weights)
-    return LayerCost(layer.name, type(layer).__name__, tuple(shape[1:]), parameters, macs(layer))
+    return LayerCost(layer.name, type(layer).__name__, _output(layer), parameters, macs(layer))
 
 
 def _folded_statistics(model: keras.Model) -> int:

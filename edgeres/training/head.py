@@ -22,7 +22,7 @@ def for_classes(model: Any, classes: int) -> tuple[Any, tuple[str, ...]]:
     Raises:
         ModelError: it ends otherwise than in scores or a softmax of them.
     """
-    softmax, found = _softmax_of(model), model.output_shape[-1]
+    softmax, found = softmax_of(model), model.output_shape[-1]
     if found == classes:
         return copied(model, lambda layer: _without(softmax, layer)), ()
     head = _head(model)
@@ -47,7 +47,7 @@ def for_classes(model: Any, classes: int) -> tuple[Any, tuple[str, ...]]:
 
 def finished(trained: Any, model: Any) -> Any:
     """A copy of the trained network with the softmax of the `model` that it was made of, where that has one."""
-    softmax = _softmax_of(model)
+    softmax = softmax_of(model)
 
     def form(layer: Any) -> Form:
         config = layer.get_config()
@@ -71,7 +71,7 @@ def _without(softmax: Any, layer: Any) -> Form:
     return type(layer), {**config, "activation": "linear"}
 
 
-def _softmax_of(model: Any) -> Any:
+def softmax_of(model: Any) -> Any:
     """The layer that makes probabilities of the scores, or None where the model ends in the scores themselves.
 
     Raises:

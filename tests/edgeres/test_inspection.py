@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from edgeres.errors import ModelError
+from edgeres.errors import ConfigError, ModelError
 from edgeres.inspection import Inspection, inspect, tables
 from tests.edgeres.keras_models import classifier, saved
+from tests.trained import Trained
 
 
 def test_what_is_absent_or_an_unfinished_run_is_an_error_that_names_it(tmp_path: Path) -> None:
@@ -16,8 +18,17 @@ def test_what_is_absent_or_an_unfinished_run_is_an_error_that_names_it(tmp_path:
     with pytest.raises(ModelError, match="is a folder, but no bundle"):
         inspect(tmp_path)
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(ModelError, match=r"model\.keras"):
+    with pytest.raises(ConfigError, match=r"config\.json: the key 'network' is missing"):
         inspect(tmp_path)
+
+
+def test_an_unfinished_run_says_how_to_finish_it(trained: Trained, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained.folder, run)
+    (run / "model.keras").unlink()
+    with pytest.raises(ModelError, match="has not ended: 3 of 3 epochs are done") as caught:
+        inspect(run)
+    assert f"edgeres train resnet8 --data digits --out {run} --resume" in str(caught.value.fix)
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])

@@ -99,7 +99,31 @@ def normalized(image: Any) -> Any:
     return conv(x, 16, "free")
 
 
+def overlapping(image: Any) -> Any:
+    """One stream of two widths: what is added to is a concatenation."""
+    x = conv(image, 32, "stem")
+    parts = [layers.Conv2D(filters, 1, name=name)(x) for name, filters in (("left", 24), ("right", 8))]
+    return conv(layers.Add(name="sum")([x, layers.Concatenate(name="join")(parts)]), 16, "after")
+
+
+def shared_relu(image: Any) -> Any:
+    """A layer without weights, called for different numbers of channels."""
+    relu = layers.ReLU(name="relu")
+    return relu(layers.Conv2D(32, 3, name="wide")(relu(layers.Conv2D(16, 3, name="narrow")(image))))
+
+
 BODIES = {
     body.__name__: body
-    for body in (residual, dense_block, inverted, flattened, padded_shortcut, separable, shared, normalized)
+    for body in (
+        residual,
+        dense_block,
+        inverted,
+        flattened,
+        padded_shortcut,
+        separable,
+        shared,
+        normalized,
+        overlapping,
+        shared_relu,
+    )
 }

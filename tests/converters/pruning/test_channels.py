@@ -13,7 +13,7 @@ from converters.pruning import channels
 from converters.pruning.channels import composed, one_round, slim
 from converters.pruning.goal import Goal
 from converters.recipe import load_recipe
-from edgeres.errors import ConfigError
+from edgeres.errors import ConfigError, ModelError
 from edgeres.keras_file import read_keras_file
 from edgeres.keras_io import load, load_prunable
 from edgeres.models.cost import measure
@@ -82,6 +82,39 @@ def test_rounds_each_take_a_part(trained: Trained) -> None:
     assert set(kept) < set(first.kept["stage2_block0_conv1"])
     kernel = model.get_layer("stage2_block0_conv1").get_weights()[0][..., list(kept)]
     assert np.isin(second.model.get_layer("stage2_block0_conv1").get_weights()[0], kernel).all()
+
+
+def test_shares_of_channels_do_not_stick_in_rounds(trained: Trained, tmp_path: Path) -> None:
+    """A round's share of a width, rounded to a multiple, can be the width again."""
+    settings = step("slim.epochs=0", "slim.multiple=8", "slim.macs=null", "slim.keep=0.5", "slim.rounds=3")
+    found = slim(trained.job.file, settings, trained.job, tmp_path)
+    assert [found.model.get_layer(f"stage{stage}_block0_conv1").filters for stage in (2, 3)] == [8, 16]
+
+
+def test_latency_is_measured_as_the_recipe_ends() -> None:
+    latency = ("slim.macs=null", "slim.latency=0.6")
+    assert load_recipe("slim", overrides=latency).steps[0].precision == "float32"  # type: ignore[union-attr]
+    assert load_recipe("slim-int8", overrides=latency).steps[0].precision == "int8"  # type: ignore[union-attr]
+    assert load_recipe("slim-sparse-int8", overrides=latency).steps[0].precision == "int8"  # type: ignore[union-attr]
+    assert load_recipe("slim").steps[0].precision is None  # type: ignore[union-attr]
+
+
+def test_weights_that_are_no_numbers_are_an_error(trained: Trained, tmp_path: Path) -> None:
+    from edgeres.keras_io import save_model
+
+    model = load_prunable(trained.job.file)
+    kernel = model.get_layer("stem_conv").get_weights()[0]
+    model.get_layer("stem_conv").set_weights([np.full_like(kernel, np.nan)])
+    assert trained.job.file.card is not None
+    save_model(model, tmp_path / "nan.keras", card=trained.job.file.card)
+    with pytest.raises(ModelError, match="'stem_conv' has weights that are no numbers"):
+        slim(read_keras_file(tmp_path / "nan.keras"), step(), trained.job, tmp_path / "state")
+
+
+def test_the_seed_of_a_random_choice_is_in_its_key(trained: Trained, own_cache: Path) -> None:
+    recipe = load_recipe("slim", overrides=("slim.epochs=0", "slim.multiple=2", "slim.criterion=random"))
+    first, other = (run_recipe(dataclasses.replace(trained.job, seed=seed), recipe) for seed in (0, 1))
+    assert first.read_bytes() != other.read_bytes()
 
 
 def test_what_two_prunings_kept() -> None:

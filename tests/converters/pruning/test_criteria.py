@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from converters.pruning.criteria import CRITERIA, scores
-from converters.pruning.graph import FIXED, analyse
+from converters.pruning.analysis import analyse
+from converters.pruning.criteria import scores
+from converters.pruning.graph import FIXED
 from edgeres.errors import ConfigError
 from tests.converters.pruning import networks
 from tests.converters.pruning.networks import built
@@ -21,7 +22,7 @@ def batches(count: int = 2) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("criterion", CRITERIA)
+@pytest.mark.parametrize("criterion", ["l1", "l2", "bn-scale", "taylor", "random"])
 def test_scores_are_relative_to_their_group(criterion: Any) -> None:
     model = built(networks.residual)
     graph = analyse(model)
@@ -66,6 +67,13 @@ def test_bn_scale_without_batch_norm_is_an_error() -> None:
     model = built(networks.separable)
     with pytest.raises(ConfigError, match="'separable' has none"):
         scores(model, analyse(model), "bn-scale")
+
+
+def test_bn_scale_asks_only_of_what_may_go() -> None:
+    model = built(networks.separable)
+    graph = analyse(model)
+    free = [group for group in graph.groups if group.name == "stem"]
+    assert scores(model, graph, "bn-scale", groups=free)[free[0].channels].mean() == pytest.approx(1)
 
 
 def test_taylor_is_the_change_of_the_loss_to_first_order() -> None:

@@ -95,7 +95,7 @@ def test_what_cannot_be_rebuilt_is_not_pruned_and_says_why(trained: Trained, tmp
     job = Job(read_keras_file(path), trained.job.dataset, contract_for(read_keras_file(path), "raw"))
     with pytest.raises(ModelError, match="cannot be pruned: layer 'odd': AutoContrast has no counterpart") as caught:
         run(STEP, job, path, tmp_path / "state")
-    assert "without the step 'prune'" in str(caught.value.fix)
+    assert "without the steps 'slim' and 'prune'" in str(caught.value.fix)
 
 
 def test_a_layer_that_cannot_be_wrapped_is_an_error(trained: Trained, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
+from converters.pruning.analysis import analyse
 from converters.pruning.criteria import scores
-from converters.pruning.graph import analyse
 from converters.pruning.selection import Rules, Selection
 from converters.pruning.shrink import masked, require_equal, shrink
 from edgeres.errors import ModelError
