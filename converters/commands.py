@@ -1,13 +1,17 @@
-"""The commands of this layer: convert."""
+"""The commands of this layer: convert, sensitivity."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgeres.errors import ConfigError
 from edgeres.options import TRUST, writable
+
+if TYPE_CHECKING:
+    from converters.recipe import Criterion
 
 
 @click.command(short_help="Convert a Keras file to a TFLite bundle by a recipe.")
@@ -65,8 +69,9 @@ def convert(
 
         choose_kernels(deterministic=False)
 
-    from converters.job import Job, contract_for
+    from converters.job import Job
     from converters.pipeline import convert, float_flatbuffer
+    from edgeres.contracts import contract_for
     from edgeres.data import open_dataset
     from edgeres.keras_file import read_keras_file
     from edgeres.progress import shown
@@ -84,3 +89,92 @@ def convert(
         with shown() as progress:
             figures = report_on(job, out, report, progress=progress)
         click.echo(f"{report} (figures: {figures})")
+
+
+@click.command(short_help="Measure what each channel group costs to prune.")
+@click.argument("model_file", type=click.Path(path_type=Path))
+@click.option("--data", required=True, metavar="SOURCE", help="digits, folder:PATH, … (docs/data.md).")
+@click.option("--of", default="prune", show_default=True, metavar="STUDY", help="What is changed: prune.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="The folder to write.")
+@click.option(
+    "--keep", default="0.875,0.75,0.5,0.25", show_default=True, metavar="SHARES", help="Of each group's channels."
+)
+@click.option(
+    "--criterion",
+    default="l2",
+    show_default=True,
+    type=click.Choice(["l1", "l2", "bn-scale", "taylor", "random"]),
+    help="What ranks channels.",
+)
+@click.option("--multiple", default=8, show_default=True, type=click.IntRange(1, 256), help="Of which widths are one.")
+@click.option(
+    "--within",
+    default=2.0,
+    show_default=True,
+    type=click.FloatRange(0.1, 100),
+    metavar="POINTS",
+    help="Half-width of a drop's interval: how many images are measured.",
+)
+@click.option(
+    "--max-drop",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0, 100),
+    metavar="POINTS",
+    help="What a recommended share may cost, by the upper end of its interval.",
+)
+@click.option("--preprocess", metavar="P", help="raw, unit, symmetric, torch, caffe or a YAML contract.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Of the criterion random."
+)
+@click.option(
+    "--split-seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Of the data's splits; the one used in training.",
+)
+@TRUST
+def sensitivity(
+    model_file: Path,
+    data: str,
+    of: str,
+    out: Path,
+    keep: str,
+    criterion: Criterion,
+    multiple: int,
+    within: float,
+    max_drop: float,
+    preprocess: str | None,
+    seed: int,
+    split_seed: int,
+    trust: bool,
+) -> None:
+    """Measure what each channel group of MODEL_FILE costs in accuracy when it alone is pruned.
+
+    Writes DIR/sensitivity.json, a heat-map DIR/sensitivity.html, and DIR/recipe.yaml with a share for each group. Given
+    again, it goes on where it was.
+    """
+    from edgeres.errors import require_installed
+
+    require_installed("tensorflow", extra="convert", purpose="pruning")
+    from converters.sensitivity import PAGE, RECIPE, RECORD, Settings, keep_shares, require_study, study
+
+    settings = Settings(of, keep_shares(keep), criterion, multiple, within, max_drop)
+    require_study(of, out)
+    from converters.job import Job
+    from edgeres.contracts import contract_for
+    from edgeres.data import open_dataset
+    from edgeres.keras_file import read_keras_file
+    from edgeres.progress import shown
+    from edgeres.report.sensitivity_page import render
+    from edgeres.report.sensitivity_table import print_findings
+    from edgeres.storage import write_text
+
+    file = read_keras_file(model_file, trust=trust)
+    contract = contract_for(file, preprocess)
+    with shown() as progress:
+        findings = study(Job(file, open_dataset(data, seed=split_seed), contract, seed, progress), settings, out)
+    write_text(out / PAGE, render(findings, (out / RECIPE).read_text(encoding="utf-8")))
+    print_findings(findings)
+    click.echo(f"{out / PAGE}, {out / RECIPE} (figures: {out / RECORD})")

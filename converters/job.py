@@ -7,14 +7,11 @@ from functools import cached_property
 
 from converters.quantization.calibration import require_disjoint
 from converters.recipe import Material
-from edgeres.contracts import contract_for
 from edgeres.data import Dataset, Split, require_same_splits
 from edgeres.errors import DataError
 from edgeres.keras_file import KerasFile
 from edgeres.preprocess import Preprocess
 from edgeres.progress import Progress, silent
-
-__all__ = ["Job", "contract_for", "require_classes", "require_fitting"]
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from converters.job import contract_for
 from converters.pipeline import float_flatbuffer
+from edgeres.contracts import contract_for
 from edgeres.keras_file import KerasFile, read_keras_file
 from edgeres.preprocess import Preprocess
 from targets.artifact import Artifact

@@ -26,6 +26,7 @@ COMMANDS = {
     "train": "edgeres.commands:train",
     "inspect": "edgeres.commands:inspect",
     "convert": "converters.commands:convert",
+    "sensitivity": "converters.commands:sensitivity",
     "evaluate": "targets.commands:evaluate",
     "profile": "targets.commands:profile",
     "targets": "targets.commands:targets",

@@ -66,6 +66,21 @@ def accuracy_drop(baseline: NDArray[np.bool_], artifact: NDArray[np.bool_], *, l
     return Estimate(100 * drop, 100 * low, 100 * high, level, method, n)
 
 
+def images_needed(half_width_points: float, *, disagreement: float, level: float = LEVEL) -> int:
+    """How many images bring the interval of `accuracy_drop` to a half-width, in percentage points.
+
+    `disagreement`: the share of images about which only one of the two classifiers is right. The variance of a paired
+    difference is at most that share (Connor 1987, "Sample size for testing differences in proportions for the
+    paired-sample design", Biometrics 43), and the two are nearly equal where the drop is small.
+
+    Raises:
+        ValueError: a half-width or a share outside (0, 100] and (0, 1].
+    """
+    if not (0 < half_width_points <= 100 and 0 < disagreement <= 1):
+        raise ValueError(f"expected points in (0, 100], a share in (0, 1], found {half_width_points}, {disagreement}")
+    return math.ceil(disagreement * (100 * _z(level) / half_width_points) ** 2)
+
+
 def quantile(samples: ArrayLike, q: float, *, level: float = LEVEL) -> Estimate:
     """A quantile of independent samples, with the shortest pair of order statistics that covers it.
 

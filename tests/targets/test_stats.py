@@ -159,3 +159,18 @@ def test_latency_verdict(low: float, high: float, verdict: str) -> None:
 )
 def test_accuracy_verdict(low: float, high: float, verdict: str) -> None:
     assert stats.accuracy_verdict(between(low, high), margin_points=1.0) == verdict
+
+
+@pytest.mark.parametrize(("points", "disagreement"), [(2.0, 0.1), (1.0, 0.05), (5.0, 0.2)])
+def test_so_many_images_bring_the_interval_to_its_width(points: float, disagreement: float) -> None:
+    n = stats.images_needed(points, disagreement=disagreement)
+    differing = round(disagreement * n / 2)
+    baseline, artifact = np.arange(n) >= differing, np.arange(n) < n - differing
+    found = stats.accuracy_drop(baseline, artifact)
+    assert (found.high - found.low) / 2 == pytest.approx(points, rel=0.05)
+
+
+@pytest.mark.parametrize(("points", "disagreement"), [(0, 0.1), (101, 0.1), (2, 0), (2, 1.1), (math.nan, 0.1)])
+def test_a_width_or_share_out_of_range_is_refused(points: float, disagreement: float) -> None:
+    with pytest.raises(ValueError, match="expected points"):
+        stats.images_needed(points, disagreement=disagreement)
