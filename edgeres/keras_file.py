@@ -124,8 +124,10 @@ def read_keras_file(path: Path, *, trust: bool = False) -> KerasFile:
         config, version, card = (_read_archive if path.suffix == ".keras" else _read_hdf5)(path)
         require_unquantized(config, where=str(path))
         if not trust:
-            # How it was compiled is never loaded: a loss of the user's own, say, does no harm.
-            built = {key: value for key, value in config.items() if key != "compile_config"}
+            # How a `.keras` file was compiled is not loaded: a loss of the user's own, say, does no harm. An `.h5` has
+            # that elsewhere (training_config), not loaded either; but a compile_config here, Keras would build.
+            left_out = {"compile_config"} if path.suffix == ".keras" else set[str]()
+            built = {key: value for key, value in config.items() if key not in left_out}
             check_config(built, where=str(path), details=(f"it was written by Keras {version}",))
     except _UNREADABLE as problem:  # too deep a configuration among them: a RecursionError is a RuntimeError
         raise ModelError(
@@ -141,7 +143,10 @@ def sha256_folder(path: Path) -> str:
     Raises:
         ModelError: a link, a pipe or a device among them, or more than `MAX_BYTES`.
     """
-    return sha256_bytes("\n".join(f"{file.relative_to(path)} {sha256_file(file)}" for file in _files(path)).encode())
+    # NUL is the one character that no name has; fsencode takes names that are not UTF-8.
+    return sha256_bytes(
+        b"".join(os.fsencode(file.relative_to(path)) + b"\0" + sha256_file(file).encode() for file in _files(path))
+    )
 
 
 def _files(path: Path) -> list[Path]:

@@ -131,6 +131,12 @@ def _check_operators(graph: Any, path: Path) -> None:
     savers = _saver_functions(graph)
     functions = {each.signature.name for each in graph.graph_def.library.function}
     for function, node in _nodes(graph):
+        absent = {name for value in node.attr.values() for name in _named(value)} - functions - {""}
+        if absent:  # it could be the name that TensorFlow will give the saver's function, or another program's
+            raise ModelError(
+                f"{path}: refused before loading: it calls functions that are not in it: {', '.join(sorted(absent))}",
+                fix=_FIX,
+            )
         if node.op in OPERATORS or node.op in functions:
             continue
         if node.op in SAVER and (function in savers or (not function and _is_saver_node(graph, node))):
@@ -158,19 +164,46 @@ def _is_saver_node(graph: Any, node: Any) -> bool:
 
 
 def _saver_functions(graph: Any) -> set[str]:
-    """Functions that only the saver's nodes of the main graph call."""
+    """Functions that only the saver's nodes of the main graph call, so that nothing runs them once it is loaded."""
     called: dict[bool, set[str]] = {True: set(), False: set()}
     for function, node in _nodes(graph):
         called[not function and _is_saver_node(graph, node)].update(_callees(node))
-    return called[True] - called[False] - set(graph.object_graph_def.concrete_functions)
+    return called[True] - called[False] - set(_exposed(graph))
+
+
+def _exposed(graph: Any) -> Iterator[str]:
+    """Functions that something other than a node can reach.
+
+    Objects name them, and are looked up without regard to `concrete_functions`; gradients do; and a function that
+    `api_implements` what another one does may be run in its place.
+    """
+    yield from graph.object_graph_def.concrete_functions
+    for each in graph.object_graph_def.nodes:
+        yield from each.function.concrete_functions
+        yield each.bare_concrete_function.concrete_function_name
+    library = graph.graph_def.library
+    for gradient in (*library.gradient, *library.registered_gradients):
+        yield gradient.gradient_func
+    for function in library.function:
+        if "api_implements" in function.attr:
+            yield function.signature.name
+        for value in (*function.attr.values(), *(each.default_value for each in function.signature.attr)):
+            yield from _named(value)
 
 
 def _callees(node: Any) -> Iterator[str]:
+    """Functions that a node calls; an operator that is the name of a function calls it."""
+    yield node.op
     for value in node.attr.values():
-        if value.HasField("func"):
-            yield value.func.name
-        for function in value.list.func:
-            yield function.name
+        yield from _named(value)
+
+
+def _named(value: Any) -> Iterator[str]:
+    """Functions that an attribute names; also those that one of them is told to call."""
+    for function in (value.func, *value.list.func):
+        yield function.name
+        for inner in function.attr.values():
+            yield from _named(inner)
 
 
 def _bare(tensor: str) -> str:

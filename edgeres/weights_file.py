@@ -31,20 +31,28 @@ def check_weights(path: Path, *, where: Path) -> None:
     Raises:
         ModelError: it links to another file, or declares arrays far larger than what is stored; says where in it.
     """
+    h5py = require("h5py", extra="convert", purpose="reading an .h5 file")
     if path.suffix != ".keras":
-        _check(path, where)
+        with h5py.File(path, "r") as file:
+            check_open(file, where=where)
         return
     with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory(dir=path.parent) as folder:
         for name in archive.namelist():
             if name.endswith((".npz", ".npy", ".pkl")):
                 raise ModelError(f"{where}: holds '{name}'", fix="save it again: weights belong into model.weights.h5")
         if _WEIGHTS in archive.namelist():
-            _check(Path(archive.extract(_WEIGHTS, folder)), where)
+            with h5py.File(archive.extract(_WEIGHTS, folder), "r") as file:
+                check_open(file, where=where)
 
 
-def _check(path: Path, where: Path) -> None:
+def check_open(file: Any, *, where: Path) -> None:
+    """`check_weights` of an open `h5py.File`: whoever reads on from it reads what was checked.
+
+    Raises:
+        ModelError: see `check_weights`.
+    """
     h5py = require("h5py", extra="convert", purpose="reading an .h5 file")
-    sizes = _Sizes(path.stat().st_size)
+    sizes = _Sizes(file.id.get_filesize())
 
     def visit(name: str, link: Any) -> str | None:
         if isinstance(link, h5py.ExternalLink):
@@ -53,16 +61,15 @@ def _check(path: Path, where: Path) -> None:
             return None
         try:
             item = file[name]
-        except (KeyError, OSError, RuntimeError, ValueError) as problem:  # raised further, h5py makes it a SystemError
-            return f"'{name}' cannot be read: {problem}"
-        if isinstance(item, h5py.Dataset):
+            if not isinstance(item, h5py.Dataset):
+                return None
             if item.external or item.is_virtual:
                 return f"the data of '{name}' are in another file"
             return sizes.objection(name, item, place=h5py.h5o.get_info(item.id).addr)
-        return None
+        except (KeyError, OSError, RuntimeError, TypeError, ValueError) as problem:  # h5py makes it a SystemError
+            return f"'{name}' cannot be read: {problem}"
 
-    with h5py.File(path, "r") as file:
-        reason = file.visititems_links(visit)
+    reason = file.visititems_links(visit)
     if reason is not None:
         raise ModelError(f"{where}: refused before loading: {reason}", fix="save it again with model.save(path)")
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgeres.errors import ModelError
 from edgeres.keras_file import read_keras_file
 from edgeres.keras_io import load
-from edgeres.weights_file import check_weights
+from edgeres.weights_file import check_open
 
 LayerArrays = tuple[NDArray[Any], ...]
 """A layer's weights in Keras' order: kernel, bias; or gamma, beta, moving mean, moving variance."""
@@ -35,8 +35,8 @@ def read_arrays(path: Path, *, trust: bool = False) -> Arrays:
     if path.suffix not in (".h5", ".hdf5"):
         return arrays_of(load(read_keras_file(path, trust=trust)))
     try:
-        check_weights(path, where=path)
         with h5py.File(path, "r") as file:
+            check_open(file, where=path)  # the same open file: another one may take its name meanwhile
             return dict(_layers(file.get("model_weights", file)))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as problem:  # what h5py raises on a damaged file
         raise ModelError(f"{path} holds no readable Keras weights: {problem}", fix=_SAVE_AGAIN) from problem

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import tf_keras
 from edgeres.data.origin import Origin
 from edgeres.errors import ModelError
 from edgeres.keras_file import CARD, ModelCard, read_keras_file
+from edgeres.keras_io import load
 from edgeres.preprocess import Preprocess
 from edgeres.records import encode
 from edgeres.storage import sha256_file
@@ -179,3 +181,20 @@ def test_a_loss_of_ones_own_does_not_keep_a_model_from_being_read(tmp_path: Path
     model.compile("sgd", my_loss)
     for suffix in (".keras", ".h5"):
         assert read_keras_file(saved(model, tmp_path / f"m{suffix}")).input_shape == SHAPE
+
+
+@pytest.mark.parametrize("generation", ["tf_keras", "keras"])
+def test_how_an_h5_was_compiled_is_not_loaded_unless_it_stands_where_keras_would_build_it(
+    generation: str, tmp_path: Path
+) -> None:
+    keras = importlib.import_module(generation)
+    model = classifier(keras)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    path = saved(model, tmp_path / "m.h5")
+    assert getattr(load(read_keras_file(path)), "optimizer", None) is None
+    with h5py.File(path, "a") as file:
+        config = json.loads(file.attrs["model_config"])
+        config["compile_config"] = {"optimizer": "adam", "loss": {"class_name": "Lambda", "config": {}}}
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises(ModelError, match=r"refused before loading: .*Lambda"):
+        read_keras_file(path)

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from tensorflow.core.protobuf import saved_model_pb2
 
 from edgeres.console import run
 from edgeres.errors import ModelError
-from edgeres.keras_file import MAX_BYTES, read_keras_file
+from edgeres.keras_file import MAX_BYTES, read_keras_file, sha256_folder
 from edgeres.keras_io import load, load_prunable
 from edgeres.saved_operators import OPERATORS, SAVER
+from edgeres.storage import sha256_bytes
 from tests.edgeres.keras_models import SHAPE, classifier
 
 pytestmark = pytest.mark.usefixtures("restored_logging")
@@ -136,6 +138,105 @@ def test_what_reaches_out_of_its_graph_is_refused_before_it_is_loaded(
     assert run(["inspect", str(path)]) == 5
     assert "--trust" in capsys.readouterr().err
     assert not (tmp_path / "marker").exists()
+
+
+SAVES = "__inference_saves_0"
+
+
+def with_a_writing_saver(path: Path) -> tuple[Path, Any]:
+    """A SavedModel whose restoring node calls `SAVES`, which writes a file; nothing else knows of it."""
+    module = Module(lambda scores: scores)
+    module.saves = tf.function(lambda: checkpoint(path / "marker")(tf.constant([1.0])), input_signature=[])
+    tf.saved_model.save(module, str(path), signatures=module.serve)
+    saved = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
+    graph = saved.meta_graphs[0]
+    (function,) = (each for each in graph.graph_def.library.function if "marker" in str(each))
+    del graph.object_graph_def.concrete_functions[function.signature.name]
+    for each in graph.object_graph_def.nodes:
+        if function.signature.name in each.function.concrete_functions:
+            each.user_object.identifier = "x"  # instead of the function: they are alternatives
+    function.signature.name = SAVES
+    (node,) = (node for node in graph.graph_def.node if node.name == graph.saver_def.restore_op_name)
+    (replaced,) = (one for one in graph.graph_def.library.function if one.signature.name == node.attr["f"].func.name)
+    graph.graph_def.library.function.remove(replaced)
+    node.attr["f"].func.name = SAVES
+    return path, saved
+
+
+def called_by_its_name(graph: Any) -> None:
+    graph.graph_def.library.function[0].node_def.add(name="calls", op=SAVES)
+
+
+def called_by_an_attribute(graph: Any) -> None:
+    node = graph.graph_def.library.function[0].node_def.add(name="calls", op="PartitionedCall")
+    node.attr["f"].func.name = SAVES
+
+
+def called_by_what_is_called(graph: Any) -> None:
+    """The function to call is an argument of the function that calls it."""
+    function = next(each for each in graph.graph_def.library.function if "serve" in each.signature.name)
+    node = function.node_def.add(name="calls", op="PartitionedCall")
+    node.attr["f"].func.name = function.signature.name
+    node.attr["f"].func.attr["g"].list.func.add(name=SAVES)
+
+
+def called_by_default(graph: Any) -> None:
+    attribute = graph.graph_def.library.function[0].signature.attr.add(name="g", type="func")
+    attribute.default_value.func.name = SAVES
+
+
+def function_of_an_object(graph: Any) -> None:
+    graph.object_graph_def.nodes.add().function.concrete_functions.append(SAVES)
+
+
+def bare_function_of_an_object(graph: Any) -> None:
+    graph.object_graph_def.nodes.add().bare_concrete_function.concrete_function_name = SAVES
+
+
+def gradient_of_a_function(graph: Any) -> None:
+    graph.graph_def.library.gradient.add(function_name="f", gradient_func=SAVES)
+
+
+def gradient_of_an_operator(graph: Any) -> None:
+    graph.graph_def.library.registered_gradients.add(gradient_func=SAVES, registered_op_type="CustomGradient-1")
+
+
+def run_in_place_of_another(graph: Any) -> None:
+    (function,) = (each for each in graph.graph_def.library.function if each.signature.name == SAVES)
+    function.attr["api_implements"].s = b"same"
+
+
+@pytest.mark.parametrize(
+    "reach",
+    [
+        called_by_its_name,
+        called_by_an_attribute,
+        called_by_what_is_called,
+        called_by_default,
+        function_of_an_object,
+        bare_function_of_an_object,
+        gradient_of_a_function,
+        gradient_of_an_operator,
+        run_in_place_of_another,
+    ],
+)
+def test_what_the_saver_calls_may_write_only_if_nothing_else_reaches_it(reach: Any, tmp_path: Path) -> None:
+    path, saved = with_a_writing_saver(tmp_path / "m")
+    (path / "saved_model.pb").write_bytes(saved.SerializeToString())
+    read_keras_file(path)
+    reach(saved.meta_graphs[0])
+    (path / "saved_model.pb").write_bytes(saved.SerializeToString())
+    with pytest.raises(ModelError, match=f"function '{SAVES}': the operator SaveV2 is not among"):
+        read_keras_file(path)
+
+
+def test_a_call_of_a_function_from_elsewhere_is_refused(tmp_path: Path) -> None:
+    path, saved = with_a_writing_saver(tmp_path / "m")
+    called_by_an_attribute(saved.meta_graphs[0])
+    saved.meta_graphs[0].graph_def.library.function[0].node_def[-1].attr["f"].func.name = "elsewhere"
+    (path / "saved_model.pb").write_bytes(saved.SerializeToString())
+    with pytest.raises(ModelError, match="it calls functions that are not in it: elsewhere"):
+        read_keras_file(path)
 
 
 def test_what_is_trusted_runs(tmp_path: Path) -> None:
@@ -310,6 +411,25 @@ def test_a_pipe_in_the_folder_is_refused(tmp_path: Path) -> None:
     os.mkfifo(path / "variables" / "pipe")
     with pytest.raises(ModelError, match="'variables/pipe' in it is no file"):
         read_keras_file(path)
+
+
+def test_file_names_of_a_folder_may_be_any_bytes_and_count_for_its_hash(tmp_path: Path) -> None:
+    path = written(tmp_path / "m")
+    before = read_keras_file(path).sha256
+    (path / os.fsdecode(b"\xff")).write_bytes(b"")
+    file = read_keras_file(path)
+    assert file.sha256 != before
+    load(file)
+
+
+def test_two_folders_differ_in_their_hash_whatever_their_file_names(tmp_path: Path) -> None:
+    two, one = tmp_path / "two", tmp_path / "one"
+    two.mkdir()
+    one.mkdir()
+    for name in ("a", "b"):
+        (two / name).write_bytes(b"")
+    (one / f"a {sha256_bytes(b'')}\nb").write_bytes(b"")  # a line break in its name
+    assert sha256_folder(two) != sha256_folder(one)
 
 
 def test_a_folder_or_file_too_large_to_copy_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from edgeres.errors import ModelError
 from edgeres.keras_file import read_keras_file
 from edgeres.keras_io import load
 from edgeres.models.arrays import read_arrays
-from edgeres.weights_file import MAX_DECLARED, check_weights
+from edgeres.weights_file import MAX_DECLARED, check_open, check_weights
 from tests.edgeres.keras_models import classifier, edit_archive, saved
 
 HUGE = (1 << 20, 1 << 20)
@@ -123,6 +123,33 @@ def test_arrays_of_text_or_references_are_refused(tmp_path: Path) -> None:
         file.create_dataset("words", data=["a", "b"])
     with pytest.raises(ModelError, match="'words' holds object, not numbers"):
         check_weights(path, where=path)
+
+
+def test_a_type_that_numpy_does_not_know_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "w.h5"
+    with h5py.File(path, "w") as file:
+        h5py.h5d.create(file.id, b"time", h5py.h5t.UNIX_D32LE, h5py.h5s.create_simple((2,)))
+    with pytest.raises(ModelError, match="refused before loading: 'time' cannot be read: "):
+        read_arrays(path)
+
+
+def test_arrays_are_read_from_the_very_file_that_was_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another file that takes the name right after the check is not read."""
+    path, other = tmp_path / "w.h5", tmp_path / "other.h5"
+    model = classifier(tf_keras)
+    model.save_weights(path)
+    model.set_weights([weight * 0 + 7 for weight in model.get_weights()])
+    model.save_weights(other)
+
+    def check_then_replace(*arguments: Any, **settings: Any) -> None:
+        check_open(*arguments, **settings)
+        other.replace(path)
+
+    monkeypatch.setattr("edgeres.models.arrays.check_open", check_then_replace)
+    read = read_arrays(path)
+    assert read
+    assert not any((weight == 7).all() for layer in read.values() for weight in layer)
+    assert not other.exists()
 
 
 def test_compressed_weights_pass(tmp_path: Path) -> None:
