@@ -12,10 +12,11 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from converters.job import Job, contract_for
+from converters.job import Job
 from converters.keras_artifact import float_artifact
 from converters.pipeline import convert
 from converters.recipe import load_recipe, names
+from edgeres.contracts import contract_for
 from edgeres.data import open_dataset
 from edgeres.keras_file import read_keras_file
 from edgeres.progress import shown

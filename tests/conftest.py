@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -64,7 +65,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     with FileLock(base / "trained.lock"):
         run = base / "trained" / "run"
         run.parent.mkdir(exist_ok=True)
-        return Trained(run) if (run / "report.html").is_file() else train_tiny(run)
+        complete = run.parent / "complete"
+        if not complete.exists():
+            shutil.rmtree(run, ignore_errors=True)  # what a process that was killed left
+            train_tiny(run)
+            complete.touch()
+        return Trained(run)
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from converters.job import Job, contract_for
+from converters.job import Job
 from converters.keras_artifact import float_artifact
 from converters.pipeline import convert
 from converters.recipe import load_recipe
+from edgeres.contracts import contract_for
 from edgeres.data import open_dataset
 from edgeres.keras_file import read_keras_file
 from edgeres.training.run import read_config, read_history

@@ -35,7 +35,8 @@ class Trained:
     @cached_property
     def job(self) -> Any:
         """The file and its data, ready to be converted."""
-        from converters.job import Job, contract_for
+        from converters.job import Job
+        from edgeres.contracts import contract_for
         from edgeres.data import open_dataset
         from edgeres.keras_file import read_keras_file
 

@@ -12,6 +12,7 @@ from tf_keras import layers
 from tf_keras.src.applications.convnext import LayerScale  # ConvNeXt's own; tf_keras does not export it
 
 from edgeres.rebuild.activations import NATIVE, activation_step, name_of
+from edgeres.rebuild.penalties import PENALTIES, counterpart
 from edgeres.rebuild.refusal import NotRebuiltError
 
 Call = Callable[..., Any]
@@ -31,7 +32,7 @@ _NOTHING = {"Identity", "ActivityRegularization", "StochasticDepth", "AugMix", "
 
 # Of a layer's configuration: what does not change what a trained layer computes.
 _FREE = ("dtype", "name", "trainable", "batch_input_shape", "batch_shape", "autocast", "activation", "synchronized")
-_FREE_ENDS = ("_initializer", "_regularizer", "_constraint")
+_FREE_ENDS = ("_initializer", *PENALTIES)
 _RENAMED = {"LeakyReLU": {"negative_slope": "alpha"}}
 
 
@@ -51,13 +52,18 @@ def replacement(source: Any, label: str) -> Replacement:
     """
     kind = type(source).__name__
     _require_known(source, kind)
-    if kind in _NOTHING or kind.startswith("Random"):  # augmentation: nothing happens at inference
+    if does_nothing(kind):
         return Replacement(lambda x: x)
     if kind in _SPECIAL:
         return _SPECIAL[kind](source, label)
     if kind not in SAME:
         raise NotRebuiltError(source.name, f"{kind} has no counterpart in tf_keras that edgeres knows")
     return _same(source, kind, label)
+
+
+def does_nothing(kind: str) -> bool:
+    """Whether layers of this class leave their input as it is at inference; most of them augment images."""
+    return kind in _NOTHING or kind.startswith("Random")
 
 
 def _require_known(source: Any, kind: str) -> None:
@@ -91,6 +97,8 @@ def _settings(source: Any, kind: str, made: Any) -> dict[str, Any]:
     for key, value in source.get_config().items():
         name = _RENAMED.get(kind, {}).get(key, key)
         if key in _FREE or key.endswith(_FREE_ENDS):
+            if key in known and (penalty := counterpart(getattr(source, key, None))) is not None:
+                found[key] = penalty
             continue
         if name in known:
             found[name] = value

@@ -8,8 +8,9 @@ from typing import Any
 import tf_keras
 
 from edgeres.rebuild.graph import is_graph, run_graph
-from edgeres.rebuild.layers import Replacement, replacement
+from edgeres.rebuild.layers import Replacement, does_nothing, replacement
 from edgeres.rebuild.operations import FUNCTIONS, is_tensor, operation
+from edgeres.rebuild.penalties import penalties_left_out
 from edgeres.rebuild.refusal import NotRebuiltError
 from edgeres.rebuild.weights import copy_weights
 
@@ -36,7 +37,22 @@ def rebuild(model: Any) -> tf_keras.Model:
     flat = tf_keras.Model(image, outputs[0], name=model.name)
     for source, target in work.pairs:
         copy_weights(source, target)
+        target.trainable = bool(source.trainable)
     return flat
+
+
+def left_out(model: Any) -> list[str]:
+    """What `rebuild` leaves out of a model because it matters in training only, each with the layer's name."""
+    found: list[str] = []
+    for layer in model.layers:
+        kind = type(layer).__name__
+        if is_graph(layer):
+            found += left_out(layer)
+        elif does_nothing(kind):
+            found += [] if kind == "Identity" else [f"'{layer.name}' ({kind})"]
+        elif not type(layer).__module__.startswith("tf_keras."):
+            found += [f"the {name} of '{layer.name}'" for name in penalties_left_out(layer)]
+    return found
 
 
 def _input_name(model: Any) -> str:

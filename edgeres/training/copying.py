@@ -14,7 +14,7 @@ Form = tuple[Any, dict[str, Any]]
 def copied(model: Any, form: Callable[[Any], Form], *, but: str | None = None) -> Any:
     """A copy of a flat tf_keras model, each layer as `form` says; with all weights but those of the layer `but`.
 
-    Layers keep their order and whether they train.
+    Layers keep their order and whether they train; the layer `but` trains.
     """
 
     def again(layer: Any) -> Any:
@@ -23,7 +23,7 @@ def copied(model: Any, form: Callable[[Any], Form], *, but: str | None = None) -
 
     copy = keras.models.clone_model(model, clone_function=again)
     for layer, original in zip(copy.layers, model.layers, strict=True):
-        layer.trainable = original.trainable
+        layer.trainable = original.trainable or original.name == but
         if original.name != but:
             layer.set_weights(original.get_weights())
     return copy

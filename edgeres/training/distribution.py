@@ -70,7 +70,7 @@ class Group:
         whole, rest = (int(number) for number in self._from_chief(np.asarray(divmod(len(content), piece), np.int32)))
         sizes = [piece] * whole + [rest] * (rest > 0)
         return b"".join(
-            self._piece(content[number * piece :][:size] if self.chief else b"", size)
+            self._piece(content[number * piece : number * piece + size] if self.chief else b"", size)
             for number, size in enumerate(sizes)
         )
 

@@ -15,6 +15,7 @@ Needs = tuple[Callable[[TrainingSettings], bool], str, str]
 """When settings take effect, what is so otherwise, and what to add."""
 
 _STEP: Needs = (lambda s: s.schedule == "step", "schedule is 'cosine'", "schedule=step")
+_FACTOR: Needs = (*_STEP[:2], "schedule=step --set milestones=[EPOCH]")
 _CROP: Needs = (lambda s: s.augment.startswith("crop"), "augment makes no crops", "augment=crop-flip")
 _RAND: Needs = (lambda s: s.randaugment.layers > 0, "randaugment.layers is 0", "randaugment.layers=1")
 _MIX: Needs = (lambda s: s.mixup > 0 or s.cutmix > 0, "neither mixup nor cutmix is on", "mixup=0.2")
@@ -27,7 +28,7 @@ _FREEZE: Needs = (
 
 _NEEDS = {
     "milestones": _STEP,
-    "factor": _STEP,
+    "factor": _FACTOR,
     "momentum": _SGD,
     "crop_area": _CROP,
     "randaugment.magnitude": _RAND,
@@ -47,6 +48,12 @@ def require_effects(settings: TrainingSettings, *, where: str) -> None:
     for name, (takes_effect, found, remedy) in _NEEDS.items():
         if not takes_effect(settings) and _given(settings, name):
             raise ConfigError(f"{where}: {name} has no effect: {found}", fix=f"add --set {remedy}, or leave out {name}")
+    late = [epoch for epoch in settings.milestones if epoch >= settings.epochs]
+    if settings.schedule == "step" and late:
+        raise ConfigError(
+            f"{where}: the milestones {late} have no effect: the training ends after epoch {settings.epochs}",
+            fix=f"give milestones below {settings.epochs}, or more --epochs",
+        )
     if settings.accumulate > settings.batch:
         raise ConfigError(
             f"{where}: accumulate is {settings.accumulate}, for a batch of {settings.batch} images",
@@ -55,7 +62,7 @@ def require_effects(settings: TrainingSettings, *, where: str) -> None:
 
 
 def require_teacher(settings: TrainingSettings, teacher: object | None) -> None:
-    """Refuse settings of a teacher where there is none.
+    """Refuse settings of a teacher where there is none, and a teacher that nothing is learned from.
 
     Raises:
         ConfigError: the first.
@@ -63,6 +70,11 @@ def require_teacher(settings: TrainingSettings, teacher: object | None) -> None:
     for name in _OF_A_TEACHER:
         if teacher is None and _given(settings, name):
             raise ConfigError(f"{name} has no effect: no teacher is given", fix=f"add --teacher, or leave out {name}")
+    if teacher is not None and settings.distill.alpha == 0:
+        raise ConfigError(
+            "the teacher has no effect: distill.alpha, its part of the loss, is 0",
+            fix="give distill.alpha above 0, or leave out --teacher",
+        )
 
 
 def _given(settings: TrainingSettings, name: str) -> bool:

@@ -75,7 +75,7 @@ class Wanted:
         if not self.own:
             return
         path = Path(self.model)
-        if not path.exists():
+        if not _exists(path):
             if path.suffix not in SUFFIXES and path.name == self.model:
                 require_network(self.model)
             raise ConfigError(
@@ -133,3 +133,10 @@ class Wanted:
         else:
             contract = from_option(self.preprocess or network.preprocess, height=size, width=size)
         return resolve(_ZOO)(network, 1.0 if self.width is None else self.width, start), contract
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long for any file
+        return False

@@ -10,6 +10,7 @@ report.html      the page of the run, written at its end
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,11 +115,17 @@ def model_of(path: Path) -> Path:
     if not is_run(path) or (path / MODEL).is_file():
         return path / MODEL if is_run(path) else path
     config, done = read_config(path), len(read_history(path).epochs)
-    command = f"edgeres train {config.given} --data {config.data.source} --out {path} --resume"
     raise ModelError(
         f"{path} is a run that has not ended: {done} of {config.training.get('epochs')} epochs are done",
-        fix=f"finish it, with the options that it was started with: {command}",
+        fix=_how_to_finish(config, path),
     )
+
+
+def _how_to_finish(config: RunConfig, path: Path) -> str:
+    if config.given is None:
+        return f"finish it from Python, with the model that it trains: train(plan, Path({str(path)!r}), resume=True)"
+    words = ["edgeres", "train", config.given, "--data", config.data.source, "--out", str(path), "--resume"]
+    return f"finish it, with the options that it was started with: {shlex.join(words)}"
 
 
 def read_config(run: Path) -> RunConfig:

@@ -6,6 +6,7 @@ images to logits; what is left when the training ends goes back through it, for 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,8 +17,11 @@ from edgeres.keras_io import load, prunable
 from edgeres.models import Network
 from edgeres.models.pretrained import Weights, put_weights
 from edgeres.preprocess import Preprocess
+from edgeres.rebuild.model import left_out
 from edgeres.training.head import finished, for_classes
 from edgeres.training.identity import source_of_file, source_of_model
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -171,7 +175,13 @@ class OwnModel:
                 f"the preprocessing makes inputs of {contract.shape}, {self.name} takes {expected}",
                 fix="give it the preprocessing that it was trained with",
             )
-        return Built(*for_classes(self.model, len(dataset.labels)))
+        built = Built(*for_classes(self.model, len(dataset.labels)))
+        if not built.model.trainable_variables:
+            raise ModelError(
+                f"{self.name} cannot be trained: all its layers are frozen",
+                fix="set `model.trainable = True` and save it again",
+            )
+        return built
 
     def finished(self, model: Any) -> Any:
         """With its softmax, where it had one."""
@@ -181,6 +191,8 @@ class OwnModel:
 def _flat(model: Any, *, generation: int, where: str) -> Any:
     """The model as a flat graph of tf_keras layers, from one image to one row of scores."""
     found = prunable(model, generation=generation)
+    if found.model not in (None, model) and (lost := left_out(model)):
+        _LOG.warning("%s is trained without %s, which tf_keras has no counterpart for", where, ", ".join(lost))
     why = found.why
     if found.model is not None:
         why = _objection(found.model)

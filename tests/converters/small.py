@@ -9,7 +9,8 @@ from typing import Any
 import tf_keras
 from tf_keras import layers
 
-from converters.job import Job, contract_for
+from converters.job import Job
+from edgeres.contracts import contract_for
 from edgeres.data import open_dataset
 from edgeres.keras_file import read_keras_file
 from tests.edgeres.keras_models import saved

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import tf_keras
 
-from converters.job import Job, contract_for, require_classes, require_fitting
+from converters.job import Job, require_classes, require_fitting
 from converters.recipe import Material
+from edgeres.contracts import contract_for
 from edgeres.data import open_dataset
 from edgeres.errors import ConfigError, DataError
 from edgeres.keras_file import KerasFile, read_keras_file

@@ -18,11 +18,12 @@ import tf_keras
 
 from converters.cache import folder
 from converters.export import keras_outputs
-from converters.job import Job, contract_for
+from converters.job import Job
 from converters.pipeline import convert, float_flatbuffer, run
 from converters.recipe import load_recipe
 from edgeres import console
 from edgeres.bundle import GOLDEN, LABELS, MANIFEST, MODEL, open_bundle
+from edgeres.contracts import contract_for
 from edgeres.data import open_dataset
 from edgeres.errors import ArtifactError, DataError, OutputError
 from edgeres.keras_file import read_keras_file

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import tf_keras
 
-from converters.job import Job, contract_for
+from converters.job import Job
 from converters.pipeline import _advance
 from converters.pruning.magnitude import _schedule, run, sparsity
 from converters.recipe import PruneStep, load_recipe
 from edgeres.console import run as command
+from edgeres.contracts import contract_for
 from edgeres.errors import ArtifactError, ConfigError, DataError, ModelError
 from edgeres.keras_file import KerasFile, read_keras_file
 from edgeres.keras_io import load

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tf_keras
 
 from edgeres.keras_io import prunable
-from edgeres.rebuild.model import needs_rebuilding, rebuild
+from edgeres.rebuild.model import left_out, needs_rebuilding, rebuild
 from edgeres.rebuild.proof import excess
 from edgeres.rebuild.refusal import NotRebuiltError
 
@@ -193,3 +193,34 @@ def test_a_model_of_a_class_of_its_own_is_named() -> None:
 
     with pytest.raises(NotRebuiltError, match="a class of its own, Inner"):
         rebuild(of(tf_keras, Inner(name="odd")))
+
+
+def test_what_matters_in_training_stays() -> None:
+    """What is frozen, and penalties; what is left out is told."""
+    image = keras.Input(SHAPE, name="photo")
+    inner = keras.Sequential([keras.Input(SHAPE), keras.layers.RandomFlip(name="flip")], name="inner")
+    x = keras.layers.Conv2D(
+        4,
+        3,
+        name="conv",
+        kernel_regularizer=keras.regularizers.L1L2(0.1, 0.2),
+        kernel_constraint=keras.constraints.MaxNorm(3),
+        bias_regularizer=lambda weight: 0 * weight,
+    )(inner(image))
+    x = keras.layers.DepthwiseConv2D(3, depthwise_constraint=keras.constraints.NonNeg(), name="depthwise")(x)
+    x = keras.layers.BatchNormalization(gamma_regularizer="l2", name="norm")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(image, keras.layers.Dense(3, kernel_constraint="unit_norm", name="scores")(x), name="whole")
+    model.get_layer("norm").trainable = False
+    flat = rebuild(model)
+    assert excess(model, flat) is None
+    trained = {layer.name: layer.trainable for layer in flat.layers if layer.weights}
+    assert trained == {"conv": True, "depthwise": True, "norm": False, "scores": True}
+    conv, depthwise, norm, scores = (flat.get_layer(name) for name in trained)
+    assert conv.kernel_regularizer.get_config() == pytest.approx({"l1": 0.1, "l2": 0.2})
+    assert conv.kernel_constraint.get_config() == {"max_value": 3, "axis": 0}
+    assert isinstance(depthwise.depthwise_constraint, tf_keras.constraints.NonNeg)
+    assert norm.gamma_regularizer.get_config() == pytest.approx({"l2": 0.01})
+    assert isinstance(scores.kernel_constraint, tf_keras.constraints.UnitNorm)
+    assert len(flat.losses) == 2
+    assert left_out(model) == ["'flip' (RandomFlip)", "the bias_regularizer of 'conv'"]

@@ -23,6 +23,11 @@ from edgeres.training.settings import typed_settings
             "transfer.finetune_rate has no effect",
             {"transfer": {"finetune_rate": 0.1, "freeze_epochs": 1}},
         ),
+        (
+            {"schedule": "step", "milestones": [2, 5, 9], "epochs": 5},
+            "the milestones [5, 9] have no effect: the training ends after epoch 5",
+            {"epochs": 10},
+        ),
         ({"batch": 4, "accumulate": 8}, "accumulate is 8, for a batch of 4 images", {"accumulate": 4}),
     ],
 )
@@ -50,3 +55,15 @@ def test_a_teacher_s_settings_need_one(setting: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"distill.{next(iter(setting))} has no effect: no teacher is given"):
         require_teacher(settings, None)
     require_teacher(settings, "a teacher")
+
+
+def test_what_a_factor_needs_is_named_whole() -> None:
+    with pytest.raises(ConfigError) as caught:
+        require_effects(typed_settings({"factor": 0.5}, where="x"), where="x")
+    assert "schedule=step --set milestones=" in str(caught.value.fix)
+
+
+def test_a_teacher_without_a_part_of_the_loss_is_an_error() -> None:
+    settings = typed_settings({"distill": {"alpha": 0}}, where="x")
+    with pytest.raises(ConfigError, match=r"the teacher has no effect: distill\.alpha"):
+        require_teacher(settings, "a teacher")

@@ -49,7 +49,25 @@ def maps(x: Any) -> Any:
     return layers.Softmax(name="end")(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 1, name="head")(x)))
 
 
-ENDS = [dense, softmax, layer_after, activation_in_float32, convolution, maps]
+def layer_as_activation(x: Any) -> Any:
+    return layers.Dense(4, activation=layers.Softmax(), name="head")(layers.Flatten()(x))
+
+
+def reshaped_before(x: Any) -> Any:
+    """With a Reshape to as many channels as there are classes, which has nothing to do with them."""
+    return dense(layers.Reshape((5, 4))(layers.Flatten()(x)))
+
+
+ENDS = [
+    dense,
+    softmax,
+    layer_after,
+    activation_in_float32,
+    convolution,
+    maps,
+    layer_as_activation,
+    reshaped_before,
+]
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -60,7 +78,7 @@ def test_the_logits_are_trained_and_the_end_comes_back(end: End) -> None:
     trained, new = for_classes(model, 4)
     logits = trained(image).numpy()
     assert new == ()
-    if end is not dense:
+    if end not in (dense, reshaped_before):
         assert not np.allclose(logits.sum(axis=1), 1)
         logits = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(logits, expected, rtol=1e-5)
@@ -79,11 +97,21 @@ def test_other_classes_make_the_head_new(end: End) -> None:
     assert finished(trained, model).output_shape == (None, 7)
 
 
+def two(x: Any, activation: str = "linear") -> Any:
+    """One of two sets of scores."""
+    return layers.Dense(4, activation=activation)(layers.Flatten()(x))
+
+
+def probable_maps(x: Any) -> Any:
+    return layers.Conv2D(4, 1, activation="softmax")(x)
+
+
 def test_a_sequential_model_and_one_without_weights_that_train() -> None:
     model = keras.Sequential([keras.Input((4, 4, 3)), layers.Flatten(), layers.Dense(4, "softmax")])
     model.layers[-1].trainable = False
     trained, _ = for_classes(model, 4)
     assert not trained.layers[-1].trainable
+    assert for_classes(model, 7)[0].layers[-1].trainable
     assert finished(trained, model).layers[-1].get_config()["activation"] == "softmax"
 
 
@@ -93,6 +121,14 @@ def test_a_sequential_model_and_one_without_weights_that_train() -> None:
         (lambda x: layers.Dense(4, "sigmoid", name="head")(layers.Flatten()(x)), 4, "ends in 'head', a sigmoid"),
         (lambda x: layers.Softmax(name="twice")(softmax(x)), 4, "ends in 'twice', a softmax"),
         (lambda x: layers.BatchNormalization(name="bn")(dense(x)), 7, "layer with weights is 'bn', a BatchNormal"),
+        (lambda x: layers.Average(name="mean")([two(x, "softmax"), two(x, "softmax")]), 4, "ends in 'mean', a Average"),
+        (lambda x: layers.Add(name="sum")([two(x), two(x)]), 7, "ends in 'sum', a Add"),
+        (lambda x: layers.ReLU(name="end")(dense(x)), 4, "ends in 'end', a ReLU"),
+        (lambda x: layers.LeakyReLU(name="end")(dense(x)), 4, "ends in 'end', a LeakyReLU"),
+        (lambda x: layers.PReLU(name="end")(dense(x)), 4, "ends in 'end', a PReLU"),
+        (lambda x: layers.GlobalAveragePooling2D(name="end")(probable_maps(x)), 4, "a GlobalAveragePooling2D of prob"),
+        (lambda x: layers.Flatten()(layers.Softmax(name="end")(layers.Reshape((2, 2))(dense(x)))), 4, "of a part of"),
+        (lambda x: layers.Flatten()(layers.Reshape((2, 2))(dense(x))), 7, "cannot be given 7 classes"),
     ],
 )
 def test_an_end_that_cannot_be_trained_is_refused(end: End, classes: int, message: str) -> None:

@@ -51,6 +51,8 @@ def command(model: object, pictures: str, out: Path, *options: object) -> list[s
     [
         ("nothing.keras", (), 3, "nothing.keras is neither a network of the zoo nor an existing file"),
         ("runs/nothing", (), 3, "runs/nothing is neither a network of the zoo nor an existing file"),
+        ("x" * 5000, (), 3, "unknown network 'xxx"),
+        (f"{'x' * 5000}.keras", (), 3, "is neither a network of the zoo nor an existing file"),
         ("resnet51", (), 3, "unknown network 'resnet51'"),
         ("notes.txt", (), 5, "notes.txt is no Keras file"),
         ("MINE", (), 3, "does not say how pixels become its input"),
@@ -91,6 +93,18 @@ def test_an_unfinished_run_says_how_to_finish_it(unfinished: Path, trained: Trai
     assert f"edgeres train resnet8 --data digits --out {unfinished} --resume" in str(caught.value.fix)
     assert model_of(trained.folder) == trained.model
     assert model_of(tmp_path / "any.keras") == tmp_path / "any.keras"
+
+
+def test_an_unfinished_run_of_a_model_in_memory_is_finished_from_python(unfinished: Path, tmp_path: Path) -> None:
+    config = json.loads((unfinished / CONFIG).read_text())
+    (unfinished / CONFIG).write_text(json.dumps({**config, "model": "mine in memory (0123)"}))
+    with pytest.raises(ModelError) as caught:
+        model_of(unfinished)
+    assert f"train(plan, Path('{unfinished}'), resume=True)" in str(caught.value.fix)
+    (unfinished / CONFIG).write_text(json.dumps({**config, "model": "my models/a.keras (0123)"}))
+    with pytest.raises(ModelError) as caught:
+        model_of(unfinished.rename(tmp_path / "a run"))
+    assert f"edgeres train 'my models/a.keras' --data digits --out '{tmp_path}/a run' --resume" in str(caught.value.fix)
 
 
 def test_a_file_is_trained_as_it_is(

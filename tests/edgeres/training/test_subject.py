@@ -158,6 +158,28 @@ def test_mixed_precision_and_a_contract_that_does_not_fit(dataset: Dataset, tmp_
     assert not (tmp_path / "other").exists()
 
 
+def test_a_frozen_model_trains_a_new_head_or_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    model = mine()
+    model.trainable = False
+    with pytest.raises(ModelError, match="mine cannot be trained: all its layers are frozen"):
+        train(plan_of(model, dataset), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    model = mine(classes=7)
+    model.trainable = False
+    built = OwnModel.of(model).build(dataset, CONTRACT)
+    assert [variable.name for variable in built.model.trainable_variables] == ["scores/kernel:0", "scores/bias:0"]
+
+
+def test_what_is_left_out_of_a_file_of_keras_3_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    import keras as keras3
+
+    steps = [keras3.layers.RandomFlip(name="flip"), keras3.layers.Conv2D(4, 3), keras3.layers.Flatten()]
+    model = keras3.Sequential([keras3.Input((16, 16, 3)), *steps, keras3.layers.Dense(KINDS)])
+    model.save(tmp_path / "a.keras")
+    OwnModel.opened(read_keras_file(tmp_path / "a.keras"))
+    assert "a.keras is trained without 'flip' (RandomFlip)" in caplog.text
+
+
 class Stubborn(layers.Layer):  # type: ignore[misc]  # tf_keras has no types
     """Adds float32 numbers to whatever comes."""
 
