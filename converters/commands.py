@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeres.errors import ConfigError
-from edgeres.options import TRUST, writable
+from edgeres.options import PREPROCESS, SPLIT_SEED, TRUST, writable
 
 if TYPE_CHECKING:
-    from converters.recipe import Criterion
+    from converters.steps import Criterion
 
 
 @click.command(short_help="Convert a Keras file to a TFLite bundle by a recipe.")
@@ -19,16 +19,10 @@ if TYPE_CHECKING:
 @click.option("--recipe", default="int8", show_default=True, metavar="NAME|F.yaml", help="What to do; see above.")
 @click.option("--data", required=True, metavar="SOURCE", help="digits, folder:PATH, … (docs/data.md).")
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="BUNDLE", help="The folder to write.")
-@click.option("--preprocess", metavar="P", help="raw, unit, symmetric, torch, caffe or a YAML contract.")
+@PREPROCESS
 @click.option("--set", "overrides", multiple=True, metavar="STEP.KEY=VALUE", help="Override a recipe's setting.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Of fine-tuning.")
-@click.option(
-    "--split-seed",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0),
-    help="Of the data's splits; the one used in training.",
-)
+@SPLIT_SEED
 @click.option(
     "--report",
     type=click.Path(path_type=Path),
@@ -123,17 +117,11 @@ def convert(
     metavar="POINTS",
     help="What a recommended share may cost, by the upper end of its interval.",
 )
-@click.option("--preprocess", metavar="P", help="raw, unit, symmetric, torch, caffe or a YAML contract.")
+@PREPROCESS
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Of the criterion random."
 )
-@click.option(
-    "--split-seed",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0),
-    help="Of the data's splits; the one used in training.",
-)
+@SPLIT_SEED
 @TRUST
 def sensitivity(
     model_file: Path,

@@ -12,7 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from converters.job import Job
-from converters.recipe import ExportStep
+from converters.steps import ExportStep
 from edgeres.errors import ModelError
 from edgeres.keras_file import KerasFile, read_keras_file
 from edgeres.keras_io import load

@@ -10,7 +10,7 @@ from typing import Any
 import tf_keras as keras
 
 from converters.job import Job
-from converters.recipe import AwareStep, PruneStep
+from converters.steps import AwareStep, PruneStep
 from edgeres.errors import ModelError, OutputError
 from edgeres.training.checkpoint import Checkpoint
 from edgeres.training.feed import Fetch, augmentation, training_feed, typed_failures

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from converters.quantization.calibration import require_disjoint
-from converters.recipe import Material
+from converters.steps import Material
 from edgeres.data import Dataset, Split, require_same_splits
 from edgeres.errors import DataError
 from edgeres.keras_file import KerasFile

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from converters.cache import cached, key_of, state_folder
 from converters.job import Job, require_classes, require_fitting
-from converters.recipe import ExportStep, Recipe, Step
+from converters.recipe import Recipe
+from converters.steps import ExportStep, Step
 from edgeres.bundle import Bundle, Golden, write_bundle
 from edgeres.data import Origin
 from edgeres.errors import ModelError, TargetError
@@ -37,7 +38,7 @@ STEPS = {
     "quantize": "converters.quantization.post_training:run",
     "aware": "converters.quantization.aware:run",
 }
-"""Step name -> "module:attribute" of `run(settings, job, source, state) -> bytes`; its settings are in `recipe.py`.
+"""Step name -> "module:attribute" of `run(settings, job, source, state) -> bytes`; its settings are in `steps.py`.
 
 `state`: a folder, not made yet, from which a killed run goes on; it goes once the product is in the cache.
 """

@@ -6,208 +6,17 @@ means is in docs/recipes.md; `json_schema()` lets an editor complete it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from converters.steps import KINDS, AwareStep, SlimStep, Step
 from edgeres.errors import ConfigError, suggestion
 from edgeres.training.settings import first_finding, read_mapping, schema_error
 
-Sparsity = Annotated[float, Field(ge=0, lt=1)]
-Criterion = Literal["l1", "l2", "bn-scale", "taylor", "random"]
-Share = Annotated[float, Field(gt=0, le=1)]
-Side = Annotated[int, Field(ge=1, le=64)]
 _FOLDER = Path(__file__).parent / "recipes"
-_GOALS = ("keep", "macs", "parameters", "arena", "latency")
-
-
-@dataclass(frozen=True)
-class Material:
-    """The images that a step reads: the first `images` of a split, or all of it for None."""
-
-    split: Literal["train", "calibration"]
-    images: int | None = None
-
-
-class _Step(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @property
-    def material(self) -> Material | None:
-        """The images that the step reads, or None where it needs none."""
-        return None
-
-
-class PruneStep(_Step):
-    """Magnitude pruning while fine-tuning (tfmot; Zhu & Gupta, 2017): zeros in the kernels, shapes unchanged.
-
-    Which layers it reaches, and which it leaves dense: `converters.pruning.wanted`.
-    """
-
-    step: Literal["prune"]
-    pattern: Literal["unstructured", "2:4", "block"] = Field(
-        "unstructured",
-        description="zeros anywhere; two in four weights along the input channels; or whole blocks of dense layers",
-    )
-    sparsity: float = Field(0.5, ge=0, lt=1, description="fraction of zeros in each kernel at the end")
-    layers: dict[str, Sparsity] = Field(
-        default_factory=dict,
-        description="patterns of layer names (fnmatch) with a sparsity of their own, 0 to stay dense; the first match "
-        "counts",
-    )
-    ends: bool = Field(False, description="prune the first and the last layer with a kernel too")
-    block_size: tuple[Side, Side] | None = Field(
-        None, description="inputs and outputs of a dense layer that become zero together (block only)"
-    )
-    block_pooling: Literal["average", "max"] = Field("average", description="what ranks a block (block only)")
-    epochs: int = Field(4, ge=1, le=1000, description="of fine-tuning, over the training split")
-    ramp: float = Field(0.5, gt=0, le=1, description="part of the epochs over which sparsity rises to its end")
-    learning_rate: float = Field(0.01, gt=0, le=10, description="peak of the cosine")
-    batch: int = Field(64, ge=1, le=65_536, description="images in a step")
-
-    @field_validator("pattern", mode="before")
-    @classmethod
-    def _not_in_base_60(cls, value: Any) -> Any:
-        return "2:4" if type(value) is int and value == 124 else value  # what YAML 1.1 makes of 2:4 without quotes
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> PruneStep:
-        if self.pattern == "2:4" and {self.sparsity, *self.layers.values()} - {0.0, 0.5}:
-            raise ValueError("prune: 2:4 makes half of the weights zero: sparsity can be 0.5, or 0 to stay dense")
-        if self.pattern == "2:4" and self.ramp != type(self).model_fields["ramp"].default:
-            raise ValueError("prune: 2:4 sets its zeros in the first step, so there is no ramp to set")
-        if self.pattern == "block" and self.block_size in (None, (1, 1)):
-            raise ValueError("prune: the pattern block needs a block_size, such as [4, 1]: 4 inputs of one output")
-        if self.pattern != "block" and (self.block_size or self.block_pooling != "average"):
-            raise ValueError(f"prune: block_size and block_pooling mean nothing with the pattern {self.pattern}")
-        return self
-
-    @property
-    def material(self) -> Material:
-        """All of the training split."""
-        return Material("train")
-
-
-class SlimStep(_Step):
-    """Channel pruning (`converters.pruning.channels`): whole channels go, then what is left is fine-tuned.
-
-    One goal: `keep`, `macs`, `parameters`, `arena` or `latency`, a share of what the whole network has; or `groups`.
-    """
-
-    step: Literal["slim"]
-    keep: Share | None = Field(None, description="share of the channels that stays")
-    macs: Share | None = Field(None, description="share of the multiply-accumulates that stays, at most")
-    parameters: Share | None = Field(None, description="share of the trainable parameters that stays, at most")
-    arena: Share | None = Field(None, description="share of the activation memory that stays, at most")
-    latency: Share | None = Field(
-        None, description="share of the latency on this machine's processor that stays, measured, at most"
-    )
-    groups: dict[str, Share] = Field(
-        default_factory=dict,
-        description="patterns of layer names (fnmatch) whose channels are kept in a share of their own, 1 for all of "
-        "them; the first match counts",
-    )
-    criterion: Criterion = Field("l2", description="what ranks channels; taylor reads labelled training images")
-    ranking: Literal["uniform", "global"] = Field(
-        "uniform", description="the same share of every group, or the best of all channels together"
-    )
-    scope: Literal["all", "internal"] = Field(
-        "all", description="internal: channels that a residual sum joins stay, those inside of blocks go"
-    )
-    multiple: int = Field(8, ge=1, le=256, description="widths are multiples of this: kernels are slow on odd ones")
-    floor: float = Field(0.1, ge=0, le=1, description="share of each group's channels that stays in any case")
-    rounds: int = Field(1, ge=1, le=100, description="of pruning and fine-tuning; each begins its schedule anew")
-    epochs: int = Field(8, ge=0, le=1000, description="of fine-tuning in each round, over the training split")
-    learning_rate: float = Field(0.05, gt=0, le=10, description="peak of the cosine")
-    batch: int = Field(128, ge=1, le=65_536, description="images in a step")
-    distill: float = Field(0.0, ge=0, le=1, description="weight of the unpruned network's answers beside the labels")
-    images: int = Field(1024, ge=1, le=100_000, description="labelled training images for taylor")
-    precision: Literal["int8", "float32"] | None = Field(
-        None, description="in which latency is measured, by default what the recipe ends in (latency only)"
-    )
-    threads: int = Field(1, ge=1, le=256, description="with which latency is measured (latency only)")
-
-    @model_validator(mode="after")
-    def _one_goal(self) -> SlimStep:
-        given = [name for name in _GOALS if getattr(self, name) is not None]
-        if len(given) > 1 or not (given or self.groups):
-            found = ", ".join(given) or "none"
-            undo = f"; take one back with --set slim.{given[0]}=null" if given else ""
-            raise ValueError(f"slim: expected one of {', '.join(_GOALS)}, or groups alone; found {found}{undo}")
-        if self.latency is not None and self.rounds > 1:
-            raise ValueError("slim: a latency is measured in a single round; leave out rounds, or ask for macs")
-        if self.distill and not self.epochs:
-            raise ValueError("slim: distill does nothing without epochs of fine-tuning")
-        used = {"images": self.criterion == "taylor", "precision": self.latency, "threads": self.latency}
-        for name, use in used.items():
-            if not use and getattr(self, name) != type(self).model_fields[name].default:
-                needed = "the criterion taylor" if name == "images" else "a latency to reach"
-                raise ValueError(f"slim: {name} means nothing without {needed}")
-        return self
-
-    @property
-    def goal(self) -> tuple[str, float]:
-        """("channels", "macs", "parameters", "arena" or "latency", its share)."""
-        for name in _GOALS:
-            if (share := getattr(self, name)) is not None:
-                return "channels" if name == "keep" else name, share
-        return "channels", 1.0
-
-    @property
-    def material(self) -> Material | None:
-        """All of the training split, or nothing where none of it is read."""
-        reads = self.epochs or self.criterion == "taylor" or self.latency is not None
-        return Material("train") if reads else None
-
-
-class ExportStep(_Step):
-    """Keras to a float32 flatbuffer with a batch of one; its outputs are checked against Keras'."""
-
-    step: Literal["export"]
-
-
-class QuantizeStep(_Step):
-    """Post-training quantization of the float flatbuffer by the LiteRT Quantizer."""
-
-    step: Literal["quantize"]
-    mode: Literal["float16", "dynamic-int8", "int8"] = Field(
-        description="float16 weights; int8 weights with float activations; int8 throughout, in and out"
-    )
-    images: int = Field(256, ge=1, le=100_000, description="calibration images (int8 only)")
-    ranges: Literal["min-max", "moving-average"] = Field(
-        "min-max",
-        description="activation ranges (int8 only): of all calibration images, or averaged with the last ones weighing "
-        "most, which clips rare large values such as the logits of a sure answer",
-    )
-
-    @property
-    def material(self) -> Material | None:
-        """The calibration images; only int8 activations need any."""
-        return Material("calibration", self.images) if self.mode == "int8" else None
-
-
-class AwareStep(_Step):
-    """Quantization-aware training (tfmot; Jacob et al., 2018): fine-tuned as int8 computes, then an int8 flatbuffer."""
-
-    step: Literal["aware"]
-    preserve: Literal["sparsity", "none"] = Field("sparsity", description="whether weights that are zero stay zero")
-    epochs: int = Field(2, ge=1, le=1000, description="of fine-tuning, over the training split")
-    learning_rate: float = Field(0.001, gt=0, le=10, description="peak of the cosine")
-    batch: int = Field(64, ge=1, le=65_536, description="images in a step")
-
-    @property
-    def material(self) -> Material:
-        """All of the training split."""
-        return Material("train")
-
-
-Step = Annotated[SlimStep | PruneStep | ExportStep | QuantizeStep | AwareStep, Field(discriminator="step")]
-_KINDS: dict[str, type[_Step]] = {
-    "slim": SlimStep, "prune": PruneStep, "export": ExportStep, "quantize": QuantizeStep, "aware": AwareStep,
-}  # fmt: skip
 
 
 class Recipe(BaseModel):
@@ -290,8 +99,8 @@ def json_schema() -> dict[str, Any]:
 def _known_keys(problem: ValidationError) -> list[str]:
     """The keys that are allowed where the first finding is."""
     finding = first_finding(problem)
-    kinds = [part for part in finding["loc"] if part in _KINDS]
-    fields = _KINDS[str(kinds[0])].model_fields if kinds else Recipe.model_fields
+    kinds = [part for part in finding["loc"] if part in KINDS]
+    fields = KINDS[str(kinds[0])].model_fields if kinds else Recipe.model_fields
     return ["schema" if name == "schema_" else name for name in fields]
 
 

@@ -16,7 +16,8 @@ import yaml
 
 from converters.job import Job, require_fitting
 from converters.notebook import Effects, Notebook
-from converters.recipe import Criterion, typed_recipe
+from converters.recipe import typed_recipe
+from converters.steps import Criterion
 from edgeres.errors import ConfigError
 from edgeres.native_output import resolve_muted
 from edgeres.registry import require_known

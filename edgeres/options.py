@@ -26,6 +26,18 @@ JSON = click.option(
     help="Also write everything that is shown as JSON.",
 )
 
+PREPROCESS = click.option(
+    "--preprocess", metavar="P", help="raw, unit, symmetric, torch, caffe or a YAML file, for files that carry none."
+)
+
+SPLIT_SEED = click.option(
+    "--split-seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Of the data's splits; the one used in training.",
+)
+
 TRUST = click.option(
     "--trust", is_flag=True, help="Let code in a Keras file or SavedModel run: Lambda layers, custom classes."
 )

@@ -118,6 +118,19 @@ def write_json(path: Path, record: Any) -> None:
     write_text(path, dump(record))
 
 
+def read_versioned(kind: type[T], path: Path, *, schema: str, noun: str, fix: str) -> T:
+    """A record from a file that says its schema.
+
+    Raises:
+        ArtifactError: absent, not JSON, another schema version, or a field that does not fit.
+    """
+    data = read_json(path)
+    found = data.get("schema") if isinstance(data, dict) else None
+    if found != schema:
+        raise ArtifactError(f"{path}: expected a {noun} of schema '{schema}', found {found!r}", fix=fix)
+    return decode(kind, data, where=str(path))
+
+
 def read_json(path: Path, *, error: type[EdgeresError] = ArtifactError) -> Any:
     """The JSON values of a file.
 

@@ -11,8 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-from edgeres.errors import ArtifactError
-from edgeres.records import decode, read_json, write_json
+from edgeres.records import read_versioned, write_json
 
 SCHEMA = "edgeres.result/1"
 
@@ -159,14 +158,7 @@ def read_result(path: Path) -> Result:
     Raises:
         ArtifactError: absent, not JSON, another schema version, or a field that does not fit.
     """
-    data = read_json(path)
-    found = data.get("schema") if isinstance(data, dict) else None
-    if found != SCHEMA:
-        raise ArtifactError(
-            f"{path}: expected a result of schema '{SCHEMA}', found {found!r}",
-            fix="measure again with this version of edgeres",
-        )
-    return decode(Result, data, where=str(path))
+    return read_versioned(Result, path, schema=SCHEMA, noun="result", fix="measure again with this version of edgeres")
 
 
 def merged(one: Result, two: Result) -> Result:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgeres.errors import ArtifactError
-from edgeres.records import decode, read_json
+from edgeres.records import read_versioned
 from edgeres.results import Estimate
 
 SCHEMA = "edgeres.sensitivity/1"
@@ -104,11 +103,4 @@ def read_sensitivity(path: Path) -> Sensitivity:
     Raises:
         ArtifactError: absent, not JSON, another schema version, or a field that does not fit.
     """
-    data = read_json(path)
-    found = data.get("schema") if isinstance(data, dict) else None
-    if found != SCHEMA:
-        raise ArtifactError(
-            f"{path}: expected a study of schema '{SCHEMA}', found {found!r}",
-            fix="choose another --out",
-        )
-    return decode(Sensitivity, data, where=str(path))
+    return read_versioned(Sensitivity, path, schema=SCHEMA, noun="study", fix="choose another --out")

@@ -6,16 +6,13 @@ from pathlib import Path
 
 import click
 
-from edgeres.options import JSON, TRUST
+from edgeres.options import JSON, PREPROCESS, SPLIT_SEED, TRUST
 
 ARTIFACTS = click.argument("artifacts", nargs=-1, required=True, metavar="ARTIFACT…")
 BASELINE = click.option(
     "--baseline",
     metavar="A",
     help="What the others are compared with. [default: the first Keras file of several, else the first]",
-)
-PREPROCESS = click.option(
-    "--preprocess", metavar="P", help="raw, unit, symmetric, torch, caffe or a YAML file, for files that carry none."
 )
 
 
@@ -30,13 +27,7 @@ PREPROCESS = click.option(
 @click.option(
     "--margin", type=click.FloatRange(0, 100), default=1.0, show_default=True, help="Accepted drop, in points."
 )
-@click.option(
-    "--split-seed",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0),
-    help="Of the data's splits; that of the training.",
-)
+@SPLIT_SEED
 @TRUST
 @JSON
 def evaluate(

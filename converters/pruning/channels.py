@@ -24,7 +24,7 @@ from converters.pruning.latency_goal import LatencyMeter
 from converters.pruning.selection import Rules, Selection, removable
 from converters.pruning.shrink import require_equal, shrink
 from converters.pruning.tuning import fine_tuned, labelled_batches, timing_inputs
-from converters.recipe import SlimStep
+from converters.steps import SlimStep
 from edgeres.errors import ModelError
 from edgeres.keras_file import KerasFile, ModelCard, read_keras_file
 from edgeres.keras_io import load_prunable, model_bytes, save_model

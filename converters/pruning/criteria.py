@@ -11,7 +11,7 @@ import tf_keras as keras
 from numpy.typing import NDArray
 
 from converters.pruning.graph import FIXED, ChannelGraph, ChannelGroup, Channels, Weight
-from converters.recipe import Criterion
+from converters.steps import Criterion
 from edgeres.errors import ConfigError
 
 Scores = NDArray[np.float64]

@@ -22,8 +22,8 @@ from converters.pruning.graph import ChannelGraph, ChannelGroup, Kept
 from converters.pruning.selection import Rules, Selection
 from converters.pruning.shrink import zeroed
 from converters.pruning.tuning import labelled_batches
-from converters.recipe import SlimStep
 from converters.sensitivity import Settings
+from converters.steps import SlimStep
 from edgeres.data import Split
 from edgeres.errors import ModelError
 from edgeres.keras_io import load_prunable

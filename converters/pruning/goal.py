@@ -10,7 +10,7 @@ from converters.pruning.analysis import analyse
 from converters.pruning.graph import ChannelGraph, Kept
 from converters.pruning.latency_goal import LatencyMeter, within_latency
 from converters.pruning.selection import Selection, sizes_of
-from converters.recipe import SlimStep
+from converters.steps import SlimStep
 from edgeres.models.cost import peak_activations
 
 _WORDS = {"macs": "MACs", "parameters": "parameters", "arena": "activation values alive at once"}

@@ -17,7 +17,7 @@ import tf_keras as keras
 from converters.finetuning import fine_tune, gives_logits
 from converters.job import Job, require_classes
 from converters.pruning.wanted import wanted_sparsity
-from converters.recipe import PruneStep
+from converters.steps import PruneStep
 from edgeres.errors import ModelError
 from edgeres.keras_file import ModelCard, read_keras_file
 from edgeres.keras_io import load_prunable, model_bytes

@@ -79,22 +79,21 @@ def _prelu(call: Call) -> Channels:
 
 
 def _merge(call: Call) -> Channels:
-    """Sum, product, mean, maximum: operands of one channel broadcast over the others', and bind none."""
-    widest = max(call.inputs, key=len)
-    for other in call.inputs:
-        if len(other) == len(widest):
-            call.builder.join_summed(widest, other)
-        else:
-            call.builder.fix(other)
-    return widest
+    """Sum, mean, maximum: the operands become one stream."""
+    return _coupled(call, call.builder.join_summed)
 
 
 def _product(call: Call) -> Channels:
     """A gate, as of squeeze-and-excitation: the same channels, but no stream."""
+    return _coupled(call, call.builder.join)
+
+
+def _coupled(call: Call, join: Callable[[Channels, Channels], None]) -> Channels:
+    """Operands position by position; one of a single channel broadcasts over the others', and binds none."""
     widest = max(call.inputs, key=len)
     for other in call.inputs:
         if len(other) == len(widest):
-            call.builder.join(widest, other)
+            join(widest, other)
         else:
             call.builder.fix(other)
     return widest

@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import tf_keras as keras
 from numpy.typing import NDArray
 
 from converters.pruning.graph import ChannelGraph, Kept, Weight
 from edgeres.errors import ModelError
 from edgeres.rebuild.proof import excess
+from edgeres.training.copying import Form, copied, weights_of
 
 
 def shrink(model: Any, graph: ChannelGraph, kept: Kept) -> Any:
     """A new model of the same layers, named alike, with the kept channels and their weights only."""
-
-    weights = _weights(model)
+    weights = weights_of(model)
     for weight in graph.weights:
         values = weights[weight.layer]
         values[weight.index] = weight.sliced(values[weight.index], kept)
-    return _rebuilt(model, weights, lambda layer: _smaller_settings(layer, graph, kept))
+
+    def smaller(layer: Any) -> Form:
+        return type(layer), {**layer.get_config(), **_smaller_settings(layer, graph, kept)}
+
+    return copied(model, smaller, weights=weights)
 
 
 def masked(model: Any, graph: ChannelGraph, kept: Kept) -> Any:
     """A copy of the model, sizes unchanged, in which the other channels are zero and nothing reads them."""
-    weights = _weights(model)
+    weights = weights_of(model)
     for weight in graph.weights:
         if weight.role == "statistic":
             continue
         weights[weight.layer][weight.index] = zeroed(weight, weights[weight.layer][weight.index], kept)
-    return _rebuilt(model, weights, lambda _: {})
+    return copied(model, lambda layer: (type(layer), layer.get_config()), weights=weights)
 
 
 def zeroed(weight: Weight, values: NDArray[Any], kept: Kept) -> NDArray[Any]:
@@ -75,30 +77,3 @@ def _smaller_settings(layer: Any, graph: ChannelGraph, kept: Kept) -> dict[str, 
         ends = channels.output[:before], channels.output[len(channels.output) - after :]
         return {"padding": ((0, 0), tuple(int(kept[end].sum()) for end in ends))}
     return {}
-
-
-def _weights(model: Any) -> dict[str, list[Any]]:
-    return {layer.name: layer.get_weights() for layer in model.layers}
-
-
-def _rebuilt(model: Any, weights: dict[str, list[Any]], changes: Callable[[Any], dict[str, Any]]) -> Any:
-    """The same layers with changed settings and given weights.
-
-    Made with zeros: initializers would draw millions of random numbers that nobody sees, the greater part of the time.
-    """
-
-    def layer_like(layer: Any) -> Any:
-        config = layer.get_config()
-        return type(layer).from_config({**config, **dict.fromkeys(_initializers(config), "zeros"), **changes(layer)})
-
-    copy = keras.models.clone_model(model, clone_function=layer_like)
-    for layer in copy.layers:
-        for name in _initializers(layer.get_config()):
-            setattr(layer, name, getattr(model.get_layer(layer.name), name))
-        if weights.get(layer.name):
-            layer.set_weights(weights[layer.name])
-    return copy
-
-
-def _initializers(config: dict[str, Any]) -> list[str]:
-    return [key for key in config if key.endswith("_initializer") and config[key] is not None]

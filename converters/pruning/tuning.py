@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from converters.job import Job
 from converters.quantization import calibration
-from converters.recipe import SlimStep
+from converters.steps import SlimStep
 from edgeres.errors import ModelError, OutputError
 from edgeres.keras_file import read_keras_file
 from edgeres.keras_io import load_prunable

@@ -13,7 +13,7 @@ from typing import Any
 
 import tf_keras as keras
 
-from converters.recipe import PruneStep
+from converters.steps import PruneStep
 from edgeres.errors import ConfigError, suggestion
 
 _EXAMPLE = "for example --set 'prune.layers={stage3_*: 0.8}'"

@@ -19,7 +19,7 @@ from converters.export import keras_outputs, to_flatbuffer
 from converters.finetuning import fine_tune, gives_logits
 from converters.job import Job, require_classes
 from converters.quantization import calibration
-from converters.recipe import AwareStep
+from converters.steps import AwareStep
 from edgeres.errors import ModelError
 from edgeres.keras_file import read_keras_file
 from edgeres.keras_io import load, prunable

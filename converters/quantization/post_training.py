@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from converters.job import Job
 from converters.quantization import calibration
-from converters.recipe import QuantizeStep
+from converters.steps import QuantizeStep
 from edgeres.errors import ModelError
 from edgeres.native_output import muted
 

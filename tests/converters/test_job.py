@@ -7,7 +7,7 @@ import pytest
 import tf_keras
 
 from converters.job import Job, require_classes, require_fitting
-from converters.recipe import Material
+from converters.steps import Material
 from edgeres.contracts import contract_for
 from edgeres.data import open_dataset
 from edgeres.errors import ConfigError, DataError

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from converters.recipe import ExportStep, Material, PruneStep, QuantizeStep, json_schema, load_recipe, names
+from converters.recipe import json_schema, load_recipe, names
+from converters.steps import ExportStep, Material, PruneStep, QuantizeStep
 from edgeres.errors import ConfigError
 from tests.golden import Golden
 

@@ -21,8 +21,9 @@ from converters.pruning.effect import GroupEffects, group_shares, masking
 from converters.pruning.graph import ChannelGroup
 from converters.pruning.selection import Rules, Selection
 from converters.pruning.shrink import masked, shrink
-from converters.recipe import Criterion, load_recipe
+from converters.recipe import load_recipe
 from converters.sensitivity import RECIPE, RECORD, Settings, keep_shares, study
+from converters.steps import Criterion
 from edgeres.console import run
 from edgeres.errors import ConfigError, OutputError
 from edgeres.keras_io import load_prunable

@@ -16,7 +16,8 @@ import tf_keras
 from converters.job import Job
 from converters.pipeline import _advance
 from converters.pruning.magnitude import _schedule, run, sparsity
-from converters.recipe import PruneStep, load_recipe
+from converters.recipe import load_recipe
+from converters.steps import PruneStep
 from edgeres.console import run as command
 from edgeres.contracts import contract_for
 from edgeres.errors import ArtifactError, ConfigError, DataError, ModelError

@@ -15,7 +15,8 @@ from converters.job import Job
 from converters.quantization import calibration
 from converters.quantization.aware import _prove_parity, rounded, run
 from converters.quantization.post_training import quantize
-from converters.recipe import AwareStep, PruneStep, load_recipe
+from converters.recipe import load_recipe
+from converters.steps import AwareStep, PruneStep
 from edgeres.errors import ModelError
 from edgeres.keras_file import read_keras_file
 from edgeres.keras_io import load
