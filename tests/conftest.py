@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -79,15 +80,31 @@ def bundles(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Bundl
     return bundle_maker(trained, tmp_path_factory.mktemp("bundles"))
 
 
-@pytest.fixture
-def restored_logging() -> Iterator[None]:
+@contextmanager
+def _restored_logging() -> Iterator[None]:
     """A command owns the logging of its process; pytest wants its own back."""
     root = logging.getLogger()
     before = root.handlers[:], root.level
-    yield
-    root.handlers[:] = before[0]
-    root.setLevel(before[1])
-    logging.captureWarnings(False)
+    try:
+        yield
+    finally:
+        root.handlers[:] = before[0]
+        root.setLevel(before[1])
+        logging.captureWarnings(False)
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Of each test, whatever commands it runs."""
+    with _restored_logging():
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup() -> Iterator[None]:
+    """Of each fixture: one that lives longer than a test would leave its command's logging to the tests after it."""
+    with _restored_logging():
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -27,8 +27,6 @@ OK = "folder:images"
 
 Refused = Callable[..., str]
 
-pytestmark = pytest.mark.usefixtures("restored_logging")
-
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, trained: Trained) -> Path:

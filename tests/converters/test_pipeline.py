@@ -40,8 +40,6 @@ from tests.trained import Bundles, Trained
 CLI = Path(__file__).parents[2] / "cli.py"
 RECIPES = ["float32", "float16", "dynamic-int8", "int8", "pruned-int8"]
 
-pytestmark = pytest.mark.usefixtures("restored_logging")
-
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_bundle_is_complete_and_verifies(bundles: Bundles, recipe: str, trained: Trained) -> None:

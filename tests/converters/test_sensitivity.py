@@ -36,8 +36,6 @@ from tests.edgeres.report.chromium import EXECUTABLE, running
 from tests.edgeres.report.test_html import Outline
 from tests.trained import Trained
 
-pytestmark = pytest.mark.usefixtures("restored_logging")
-
 SETTINGS = Settings(keep=(0.75, 0.25), multiple=4, max_drop=25.0)
 HOSTILE = "<img src=x onerror=alert(1)>"
 

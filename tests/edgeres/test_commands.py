@@ -19,8 +19,6 @@ from tests.trained import Bundles, Trained
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.usefixtures("restored_logging")
-
 
 @pytest.fixture(autouse=True)
 def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,6 @@ HEAVY = ("numpy", "tensorflow", "tf_keras", "keras", "ai_edge_litert", "tflite_r
 """What no `--help` may import."""
 
 
-pytestmark = pytest.mark.usefixtures("restored_logging")
-
-
 def python(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True)
 

@@ -22,8 +22,6 @@ from edgeres.saved_operators import OPERATORS, SAVER
 from edgeres.storage import sha256_bytes
 from tests.edgeres.keras_models import SHAPE, classifier
 
-pytestmark = pytest.mark.usefixtures("restored_logging")
-
 PIXELS = np.random.default_rng(0).uniform(0, 255, (2, *SHAPE)).astype(np.float32)
 
 

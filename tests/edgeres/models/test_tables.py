@@ -10,8 +10,6 @@ from edgeres.models import MODELS
 from edgeres.models.cost import block_of
 from tests.edgeres.models.test_zoo import FIGURES
 
-pytestmark = pytest.mark.usefixtures("restored_logging")
-
 
 def test_the_json_of_the_zoo_is_the_golden_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["models", "--json", str(tmp_path / "m.json")]) == 0

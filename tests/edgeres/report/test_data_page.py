@@ -44,7 +44,7 @@ def test_the_command_writes_a_page_and_json(hostile: Path, tmp_path: Path) -> No
 
 
 def test_too_much_corruption_ends_with_code_four_after_everything_was_written(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], restored_logging: None
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = fill(tmp_path / "photos", {"cat": 20, "dog": 20})
     (folder / "cat" / "0003.png").write_bytes(b"")
@@ -57,7 +57,7 @@ def test_too_much_corruption_ends_with_code_four_after_everything_was_written(
     assert "refused" in page.read_text()
 
 
-def test_an_unknown_source_ends_with_code_four(capsys: pytest.CaptureFixture[str], restored_logging: None) -> None:
+def test_an_unknown_source_ends_with_code_four(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["data", "folder:/nowhere"]) == 4
     assert "does not exist" in capsys.readouterr().err
 

@@ -66,7 +66,7 @@ def test_a_wrong_description_is_told(found: dict[str, str], told: str) -> None:
 
 
 def test_the_command_refuses_a_wrong_description(
-    tmp_path: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, restored_logging: None
+    tmp_path: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TF_CONFIG", "{")
     line = ["train", "resnet8", "--data", "digits", "--distribute", "multiworker", "--out", str(tmp_path / "run")]

@@ -19,8 +19,6 @@ from edgeres.training.run import CONFIG, HISTORY, MODEL, model_of, read_config
 from tests.edgeres.training.conftest import LABELS
 from tests.trained import Trained
 
-pytestmark = pytest.mark.usefixtures("restored_logging")
-
 
 @pytest.fixture(scope="module")
 def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -47,8 +47,6 @@ from tests.trained import EPOCHS, Trained
 CLI = Path(__file__).parents[3] / "cli.py"
 SETTINGS = TrainingSettings(epochs=4, batch=16, learning_rate=0.05)
 
-pytestmark = pytest.mark.usefixtures("restored_logging")
-
 
 @pytest.fixture(scope="module")
 def plan(pictures: str) -> Plan:

@@ -23,8 +23,6 @@ from edgeres.training.train import Plan, train
 from tests.edgeres.training.conftest import NETWORK
 from tests.trained import Trained
 
-pytestmark = pytest.mark.usefixtures("restored_logging")
-
 
 @pytest.fixture(scope="module")
 def plan(trained: Trained, pictures: str) -> Plan:
