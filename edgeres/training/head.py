@@ -97,7 +97,7 @@ def softmax_of(model: Any) -> Any:
             kind = f"{type(node.layer).__name__} of probabilities"
         if kind not in ("linear", "softmax") or (kind == "softmax" and found is not None):
             raise ModelError(
-                f"{model.name} ends in '{node.layer.name}', a {kind}; expected scores, or one softmax of them",
+                f"{model.name} ends in '{node.layer.name}' ({kind}); expected scores, or one softmax of them",
                 fix="save the classifier with a softmax, or without an activation, at its end",
             )
         found = node.layer if kind == "softmax" else found
@@ -144,7 +144,7 @@ def _ending(model: Any) -> list[Any]:
 def _require_scoring(model: Any, head: Any) -> None:
     if type(head) in _SCORING:
         return
-    found = f"'{head.name}', a {type(head).__name__}" if head.weights else "none"
+    found = f"'{head.name}' ({type(head).__name__})" if head.weights else "none"
     raise ModelError(
         f"{model.name} cannot be given other classes: its last layer with weights is {found}",
         details=("expected a Dense layer, or a 1x1 convolution in its place",),
