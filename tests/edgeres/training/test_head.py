@@ -119,8 +119,8 @@ def test_a_sequential_model_and_one_without_weights_that_train() -> None:
     ("end", "classes", "message"),
     [
         (lambda x: layers.Dense(4, "sigmoid", name="head")(layers.Flatten()(x)), 4, "ends in 'head' (sigmoid)"),
-        (lambda x: layers.Softmax(name="twice")(softmax(x)), 4, "ends in 'twice' (softmax"),
-        (lambda x: layers.BatchNormalization(name="bn")(dense(x)), 7, "layer with weights is 'bn' (BatchNormal"),
+        (lambda x: layers.Softmax(name="twice")(softmax(x)), 4, "ends in 'twice' (softmax)"),
+        (lambda x: layers.BatchNormalization(name="bn")(dense(x)), 7, "weights is 'bn' (BatchNormalization)"),
         (lambda x: layers.Average(name="mean")([two(x, "softmax"), two(x, "softmax")]), 4, "ends in 'mean' (Average)"),
         (lambda x: layers.Add(name="sum")([two(x), two(x)]), 7, "ends in 'sum' (Add)"),
         (lambda x: layers.ReLU(name="end")(dense(x)), 4, "ends in 'end' (ReLU)"),
