@@ -27,6 +27,7 @@ from converters.pruning.selection import Rules, Selection
 from converters.pruning.shrink import require_equal, shrink
 from edgeres.models import find_network
 from edgeres.results import Estimate
+from targets.runtimes.cpu import CPU
 
 _IMAGES = 8
 """For the ranges of a network with random weights, of which only the time counts."""
@@ -113,7 +114,7 @@ class Meter(LatencyMeter):
 
 
 def _meter(options: argparse.Namespace) -> Meter:
-    return Meter(_noise, threads=options.threads)
+    return Meter(CPU, _noise, threads=options.threads)
 
 
 def _noise() -> Iterator[np.ndarray]:

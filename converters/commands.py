@@ -100,7 +100,8 @@ def convert(
     type=click.Choice(["l1", "l2", "bn-scale", "taylor", "random"]),
     help="What ranks channels.",
 )
-@click.option("--multiple", default=8, show_default=True, type=click.IntRange(1, 256), help="Of which widths are one.")
+@click.option("--target", default="cpu", show_default=True, metavar="T", help="Where it is to run: sets --multiple.")
+@click.option("--multiple", type=click.IntRange(1, 256), help="Of which widths are one.  [default: the target's]")
 @click.option(
     "--within",
     default=2.0,
@@ -130,7 +131,8 @@ def sensitivity(
     out: Path,
     keep: str,
     criterion: Criterion,
-    multiple: int,
+    target: str,
+    multiple: int | None,
     within: float,
     max_drop: float,
     preprocess: str | None,
@@ -147,8 +149,10 @@ def sensitivity(
 
     require_installed("tensorflow", extra="convert", purpose="pruning")
     from converters.sensitivity import PAGE, RECIPE, RECORD, Settings, keep_shares, require_study, study
+    from targets.catalogue import find_target
 
-    settings = Settings(of, keep_shares(keep), criterion, multiple, within, max_drop)
+    width = multiple or find_target(target).multiple
+    settings = Settings(of, keep_shares(keep), criterion, width, within, max_drop)
     require_study(of, out)
     from converters.job import Job
     from edgeres.contracts import contract_for

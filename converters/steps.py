@@ -7,6 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from edgeres.errors import ConfigError
+from edgeres.registry import require_known
+from targets import TARGETS
+
 Sparsity = Annotated[float, Field(ge=0, lt=1)]
 Criterion = Literal["l1", "l2", "bn-scale", "taylor", "random"]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -94,9 +98,7 @@ class SlimStep(StepSettings):
     macs: Share | None = Field(None, description="share of the multiply-accumulates that stays, at most")
     parameters: Share | None = Field(None, description="share of the trainable parameters that stays, at most")
     arena: Share | None = Field(None, description="share of the activation memory that stays, at most")
-    latency: Share | None = Field(
-        None, description="share of the latency on this machine's processor that stays, measured, at most"
-    )
+    latency: Share | None = Field(None, description="share of the latency that stays, measured on the target, at most")
     groups: dict[str, Share] = Field(
         default_factory=dict,
         description="patterns of layer names (fnmatch) whose channels are kept in a share of their own, 1 for all of "
@@ -109,7 +111,14 @@ class SlimStep(StepSettings):
     scope: Literal["all", "internal"] = Field(
         "all", description="internal: channels that a residual sum joins stay, those inside of blocks go"
     )
-    multiple: int = Field(8, ge=1, le=256, description="widths are multiples of this: kernels are slow on odd ones")
+    target: str = Field("cpu", description="where it is to run: sets multiple, and is where latency is measured")
+    multiple: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="widths are multiples of this, for kernels are slow on odd ones; by default what the target's "
+        "compute at a time",
+    )
     floor: float = Field(0.1, ge=0, le=1, description="share of each group's channels that stays in any case")
     rounds: int = Field(1, ge=1, le=100, description="of pruning and fine-tuning; each begins its schedule anew")
     epochs: int = Field(8, ge=0, le=1000, description="of fine-tuning in each round, over the training split")
@@ -121,6 +130,15 @@ class SlimStep(StepSettings):
         None, description="in which latency is measured, by default what the recipe ends in (latency only)"
     )
     threads: int = Field(1, ge=1, le=256, description="with which latency is measured (latency only)")
+
+    @field_validator("target")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            require_known(TARGETS, value, noun="target", error=ConfigError)
+        except ConfigError as problem:
+            raise ValueError(f"slim: {problem.message}; {problem.fix}") from problem
+        return value
 
     @model_validator(mode="after")
     def _one_goal(self) -> SlimStep:

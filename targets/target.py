@@ -68,10 +68,14 @@ class Session(Protocol):
 
 
 class Target(Protocol):
-    """A place where a flatbuffer can run. `kind` groups targets: cpu, gpu, npu, microcontroller, device, …"""
+    """A place where a flatbuffer can run. `kind` groups targets: cpu, gpu, npu, microcontroller, device, …
+
+    `multiple`: how many channels its kernels compute at a time; a layer of another width leaves a part of them idle.
+    """
 
     name: str
     kind: str
+    multiple: int
 
     def check(self) -> Availability:
         """Whether it can run here; never raises, imports nothing that can crash this process."""

@@ -30,6 +30,7 @@ from edgeres.keras_file import KerasFile, ModelCard, read_keras_file
 from edgeres.keras_io import load_prunable, model_bytes, save_model
 from edgeres.models.cost import trainable_parameters
 from edgeres.native_output import muted
+from targets.catalogue import find_target
 
 Record = Mapping[str, tuple[int, ...]]
 """Layer -> the positions, in the model that was pruned, of the outputs that it kept; other layers kept all."""
@@ -74,7 +75,12 @@ def one_round(before: Slimmed, settings: SlimStep, job: Job, goal: Goal, number:
     graph = analyse(model)
     rules = _rules(settings, number)
     selection = Selection(graph, _scores(model, graph, rules, settings, job), rules, sizes=goal.sizes)
-    meter = LatencyMeter(lambda: timing_inputs(job), precision=settings.precision or "int8", threads=settings.threads)
+    meter = LatencyMeter(
+        find_target(settings.target),
+        lambda: timing_inputs(job),
+        precision=settings.precision or "int8",
+        threads=settings.threads,
+    )
     kept = goal.chosen(number, model, graph, selection, meter)
     small = shrink(model, graph, kept)
     require_equal(model, graph, kept, small)
@@ -135,4 +141,5 @@ def _scores(model: Any, graph: ChannelGraph, rules: Rules, settings: SlimStep, j
 def _rules(settings: SlimStep, number: int) -> Rules:
     """The rules of a round; shares of single groups are spread over the rounds as the goal is."""
     keep = {pattern: share ** (number / settings.rounds) for pattern, share in settings.groups.items()}
-    return Rules(settings.multiple, settings.floor, settings.scope, settings.ranking, keep)
+    multiple = settings.multiple or find_target(settings.target).multiple
+    return Rules(multiple, settings.floor, settings.scope, settings.ranking, keep)

@@ -17,7 +17,7 @@ from converters.quantization.post_training import quantize
 from edgeres.errors import ConfigError
 from edgeres.results import Estimate
 from targets.latency import Protocol, measure
-from targets.runtimes.cpu import CPU
+from targets.target import Target
 
 TOLERANCE = 0.05
 """A network this much faster than asked for will do; one that is slower will not."""
@@ -28,13 +28,13 @@ Images = Callable[[], Iterable[NDArray[np.float32]]]
 
 
 class LatencyMeter:
-    """Measures a network against the whole one in interleaved rounds, on this machine's processor.
+    """Measures a network against the whole one in interleaved rounds, on a target.
 
     `precision`: "int8" or "float32", as what is built here will run in the end.
     """
 
-    def __init__(self, images: Images, *, precision: str = "int8", threads: int = 1) -> None:
-        self._images, self._precision, self._threads = images, precision, threads
+    def __init__(self, target: Target, images: Images, *, precision: str = "int8", threads: int = 1) -> None:
+        self._target, self._images, self._precision, self._threads = target, images, precision, threads
         self._whole: tuple[Any, bytes] | None = None
 
     def speedup(self, model: Any, whole: Any) -> Estimate:
@@ -43,7 +43,7 @@ class LatencyMeter:
             self._whole = whole, self._flatbuffer(whole)
         with ExitStack() as stack:
             sessions = [
-                stack.enter_context(CPU.open(content, threads=self._threads))
+                stack.enter_context(self._target.open(content, threads=self._threads))
                 for content in (self._whole[1], self._flatbuffer(model))
             ]
             found = measure(sessions, Protocol(threads=self._threads), baseline=0)[1].speedup

@@ -38,11 +38,16 @@ _SLOWER = 10
 
 @dataclass(frozen=True)
 class CpuTarget:
-    """A set of kernels of the interpreter: `resolver` is its name in the runtime's `OpResolverType`."""
+    """A set of kernels of the interpreter: `resolver` is its name in the runtime's `OpResolverType`.
+
+    `multiple`: see `targets.target.Target`; XNNPACK's kernels for AVX2, the 8-bit dot product and Neon write 8 channels
+    at a time, or 16.
+    """
 
     name: str
     resolver: str
     kind: str = "cpu"
+    multiple: int = 8
 
     def check(self) -> Availability:
         """Which runtime would run, by its metadata; nothing native is imported."""

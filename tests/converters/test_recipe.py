@@ -68,6 +68,7 @@ def test_a_step_says_which_images_it_reads() -> None:
             {"name": "x", "steps": [{**PRUNE, "layers": {"a*": 1}}, EXPORT]},
             "prune.layers.a*: input should be less than 1",
         ),
+        ({"name": "x", "steps": [{"step": "slim", "keep": 0.5, "target": "cup"}, EXPORT]}, "did you mean 'cpu'?"),
         ({"name": "x", "steps": [{**PRUNE, "pattern": "4:2"}, EXPORT]}, "found '4:2'"),
         ({"name": "x", "steps": [{**PRUNE, "pattern": "2:4", "sparsity": 0.7}, EXPORT]}, "half of the weights"),
         ({"name": "x", "steps": [{**PRUNE, "pattern": "2:4", "layers": {"a": 0.7}}, EXPORT]}, "half of the weights"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from edgeres.keras_file import read_keras_file
 from edgeres.keras_io import load, load_prunable
 from edgeres.models.cost import measure
 from edgeres.rebuild.proof import excess
+from targets import TARGETS
+from targets.runtimes.cpu import CpuTarget
 from tests.trained import Trained
 
 QUICK = ("slim.epochs=1", "slim.multiple=4")
@@ -89,6 +92,27 @@ def test_shares_of_channels_do_not_stick_in_rounds(trained: Trained, tmp_path: P
     settings = step("slim.epochs=0", "slim.multiple=8", "slim.macs=null", "slim.keep=0.5", "slim.rounds=3")
     found = slim(trained.job.file, settings, trained.job, tmp_path)
     assert [found.model.get_layer(f"stage{stage}_block0_conv1").filters for stage in (2, 3)] == [8, 16]
+
+
+WIDE = CpuTarget("wide", "AUTO", multiple=16)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "multiple"), [((), 8), (("slim.target=wide",), 16), (("slim.target=wide", "slim.multiple=2"), 2)]
+)
+def test_widths_are_multiples_of_what_the_target_likes(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overrides: tuple[str, ...], multiple: int
+) -> None:
+    monkeypatch.setitem(TARGETS, "wide", f"{__name__}:WIDE")
+    settings = step("slim.epochs=0", "slim.macs=null", "slim.keep=0.6", *overrides)
+    found = slim(trained.job.file, settings, trained.job, tmp_path)
+    narrower = {len(kept) for name, kept in found.kept.items() if len(kept) < _width(trained, name)}
+    assert math.gcd(*narrower) == multiple
+
+
+def _width(trained: Trained, name: str) -> int:
+    width: int = load(trained.job.file).get_layer(name).get_weights()[0].shape[-1]
+    return width
 
 
 def test_latency_is_measured_as_the_recipe_ends() -> None:
