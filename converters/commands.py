@@ -151,8 +151,8 @@ def sensitivity(
     from converters.sensitivity import PAGE, RECIPE, RECORD, Settings, keep_shares, require_study, study
     from targets.catalogue import find_target
 
-    width = multiple or find_target(target).multiple
-    settings = Settings(of, keep_shares(keep), criterion, width, within, max_drop)
+    usual = find_target(target).multiple
+    settings = Settings(of, keep_shares(keep), criterion, multiple or usual, within, max_drop)
     require_study(of, out)
     from converters.job import Job
     from edgeres.contracts import contract_for

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from edgeres.errors import ConfigError
 from edgeres.registry import require_known
 from targets import TARGETS
+from targets.catalogue import find_target
 
 Sparsity = Annotated[float, Field(ge=0, lt=1)]
 Criterion = Literal["l1", "l2", "bn-scale", "taylor", "random"]
@@ -112,12 +113,11 @@ class SlimStep(StepSettings):
         "all", description="internal: channels that a residual sum joins stay, those inside of blocks go"
     )
     target: str = Field("cpu", description="where it is to run: sets multiple, and is where latency is measured")
-    multiple: int | None = Field(
-        None,
+    multiple: int = Field(
+        8,
         ge=1,
         le=256,
-        description="widths are multiples of this, for kernels are slow on odd ones; by default what the target's "
-        "compute at a time",
+        description="widths are multiples of this, for kernels are slow on odd ones; by default the target's",
     )
     floor: float = Field(0.1, ge=0, le=1, description="share of each group's channels that stays in any case")
     rounds: int = Field(1, ge=1, le=100, description="of pruning and fine-tuning; each begins its schedule anew")
@@ -130,6 +130,14 @@ class SlimStep(StepSettings):
         None, description="in which latency is measured, by default what the recipe ends in (latency only)"
     )
     threads: int = Field(1, ge=1, le=256, description="with which latency is measured (latency only)")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_target_likes(cls, values: Any) -> Any:
+        """Written out, so that a bundle's recipe says by which multiple it was pruned."""
+        if values.get("multiple") is None and values.get("target") in TARGETS:
+            return values | {"multiple": find_target(values["target"]).multiple}
+        return values
 
     @field_validator("target")
     @classmethod

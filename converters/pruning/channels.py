@@ -141,5 +141,4 @@ def _scores(model: Any, graph: ChannelGraph, rules: Rules, settings: SlimStep, j
 def _rules(settings: SlimStep, number: int) -> Rules:
     """The rules of a round; shares of single groups are spread over the rounds as the goal is."""
     keep = {pattern: share ** (number / settings.rounds) for pattern, share in settings.groups.items()}
-    multiple = settings.multiple or find_target(settings.target).multiple
-    return Rules(multiple, settings.floor, settings.scope, settings.ranking, keep)
+    return Rules(settings.multiple, settings.floor, settings.scope, settings.ranking, keep)

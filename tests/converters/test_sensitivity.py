@@ -206,6 +206,7 @@ def test_a_folder_of_another_model_is_2(
         (["--keep", "1"], 3, "no group becomes narrower"),
         (["--of", "quantise"], 3, "unknown study 'quantise'"),
         (["--criterion", "l3"], 2, "Invalid value"),
+        (["--target", "cup", "--multiple", "4"], 6, "unknown target 'cup'"),
         (["--within", "0"], 2, "Invalid value"),
     ],
 )

@@ -105,6 +105,7 @@ def test_widths_are_multiples_of_what_the_target_likes(
 ) -> None:
     monkeypatch.setitem(TARGETS, "wide", f"{__name__}:WIDE")
     settings = step("slim.epochs=0", "slim.macs=null", "slim.keep=0.6", *overrides)
+    assert settings.model_dump()["multiple"] == multiple
     found = slim(trained.job.file, settings, trained.job, tmp_path)
     narrower = {len(kept) for name, kept in found.kept.items() if len(kept) < _width(trained, name)}
     assert math.gcd(*narrower) == multiple
