@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,15 @@ from edgeres.registry import resolve
 from edgeres.report.terminal import plain_table
 from edgeres.training.run import model_of
 
-# The flatbuffer's walk is a layer above, and building a Keras model takes TensorFlow: both by name.
+# The flatbuffer's walk and linter are layers above, and building a Keras model takes TensorFlow: all by name.
 _FLATBUFFER = "targets.flatbuffer:describe"
 _FLATBUFFER_BYTES = "targets.artifact:read_flatbuffer"
+_LINT = "converters.quantization.lint:lint_bytes"
 _COST = "edgeres.models.cost:measure"
 _LOAD = "edgeres.keras_io:load"
 _PRUNABLE = "edgeres.keras_io:prunable"
+
+_SHOWN_LAYERS = 3
 
 _KINDS = "give a .keras, .h5 or .tflite file, a SavedModel, or a bundle"
 
@@ -32,7 +36,8 @@ _KINDS = "give a .keras, .h5 or .tflite file, a SavedModel, or a bundle"
 class Inspection:
     """A file: `kind` is keras, saved_model, tflite or bundle.
 
-    `facts` are for a person; `layers` has a row an operator or layer.
+    `facts` are for a person; `layers` has a row an operator or layer; `findings` what the linter says of a flatbuffer
+    (`converters.quantization.lint`), None for what is none.
     """
 
     path: str
@@ -40,6 +45,7 @@ class Inspection:
     sha256: str
     facts: dict[str, Any]
     layers: tuple[dict[str, Any], ...]
+    findings: tuple[dict[str, str], ...] | None = None
 
 
 def inspect(path: Path, *, trust: bool = False) -> Inspection:
@@ -103,7 +109,8 @@ def _uncounted_layers(model: Any, file: KerasFile) -> tuple[dict[str, Any], ...]
 def _flatbuffer(path: Path, content: bytes) -> Inspection:
     described = encode(resolve(_FLATBUFFER)(content))
     layers = tuple(described.pop("layers"))
-    return Inspection(str(path), "tflite", described.pop("sha256"), described, layers)
+    findings = tuple(encode(finding) for finding in resolve(_LINT)(content))
+    return Inspection(str(path), "tflite", described.pop("sha256"), described, layers, findings)
 
 
 def _bundle(path: Path) -> Inspection:
@@ -113,11 +120,11 @@ def _bundle(path: Path) -> Inspection:
     keep = ("name", "created", "source", "recipe", "preprocess", "data", "seeds", "tolerance", "versions")
     facts = {name: manifest[name] for name in keep} | {"made_from": manifest["inputs"], "labels": list(bundle.labels)}
     facts |= inner.facts
-    return Inspection(str(path), "bundle", inner.sha256, facts, inner.layers)
+    return Inspection(str(path), "bundle", inner.sha256, facts, inner.layers, inner.findings)
 
 
 def tables(found: Inspection) -> list[Table]:
-    """An inspection as two tables for a terminal: facts, layers."""
+    """An inspection as tables for a terminal: facts, layers, findings."""
     facts = [("path", found.path), ("kind", found.kind), ("sha256", found.sha256)]
     facts += [(name, _plain(value)) for name, value in found.facts.items() if value is not None]
     shown = [plain_table(("fact", "value"), facts)]
@@ -125,7 +132,21 @@ def tables(found: Inspection) -> list[Table]:
         heads = tuple(found.layers[0])
         rows = [tuple(_plain(layer.get(head, "")) for head in heads) for layer in found.layers]
         shown.append(plain_table(heads, rows))
+    if found.findings is not None:
+        rows = list(_finding_rows(found.findings)) or [("none", "", "", "", "")]
+        shown.append(plain_table(("finding", "severity", "layers", "consequence", "fix"), rows))
     return shown
+
+
+def _finding_rows(findings: tuple[dict[str, str], ...]) -> Iterator[tuple[str, ...]]:
+    """A row for each thing to do: the same in sixty layers is one of them."""
+    layers: dict[tuple[str, ...], list[str]] = {}
+    for finding in findings:
+        key = tuple(finding[name] for name in ("rule", "severity", "consequence", "fix"))
+        layers.setdefault(key, []).append(finding["layer"])
+    for (rule, severity, consequence, fix), named in layers.items():
+        more = f" and {len(named) - _SHOWN_LAYERS:,} more" if len(named) > _SHOWN_LAYERS else ""
+        yield rule, severity, ", ".join(named[:_SHOWN_LAYERS]) + more, consequence, fix
 
 
 def _plain(value: Any) -> str:

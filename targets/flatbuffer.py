@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from edgeres.errors import ArtifactError
 from edgeres.storage import sha256_bytes
 from targets.graph import Graph, Operator, Subgraph, Tensor, arena_bytes, check_calls, check_order, count_kinds
-from targets.schema import CALLS, CASE, CUSTOM, IDENTIFIER, OPERATORS, VERSION
+from targets.options import read_activation, read_calls
+from targets.schema import CUSTOM, IDENTIFIER, OPERATORS, VERSION
 from targets.tensors import Span, read_tensor
 from targets.wire import Table, Wire, malformed
 
@@ -142,34 +143,7 @@ def _operator(table: Table, kinds: Sequence[str], tensors: int, subgraphs: int) 
     start, size = table.number(9, "Q"), table.number(10, "Q")
     table.check_range(start, size, "its custom options")
     inputs = _indices(table, 1, "input", tensors, lowest=-1)
-    return Operator(kind, inputs, outputs, _calls(table, kind, subgraphs))
-
-
-def _calls(table: Table, kind: str, subgraphs: int) -> tuple[int, ...]:
-    """The subgraphs that an operator runs, from its options."""
-    if kind == CASE[0]:
-        options = _options(table, kind, union=CASE[1], number=CASE[2])
-        branches = options.numbers(0, "i4")
-        found = () if branches is None else tuple(branches.tolist())
-    elif kind in CALLS:
-        union, number, slots = CALLS[kind]
-        options = _options(table, kind, union=union, number=number)
-        found = tuple(options.number(slot, "i") for slot in slots)
-    else:
-        return ()
-    for index in found:
-        if not 0 <= index < subgraphs:
-            raise malformed(table.where, f"{kind} runs subgraph {index}, which does not exist (there are {subgraphs})")
-    return found
-
-
-def _options(table: Table, kind: str, *, union: int, number: int) -> Table:
-    type_slot, slot = (3, 4) if union == 1 else (11, 12)
-    found = table.number(type_slot, "B")
-    options = table.table(slot, "options")
-    if found != number or options is None:
-        raise malformed(table.where, f"{kind} needs options of type {number}, found type {found}")
-    return options
+    return Operator(kind, inputs, outputs, read_calls(table, kind, subgraphs), read_activation(table, kind))
 
 
 def _check_signatures(model: Table, subgraphs: Sequence[Subgraph]) -> None:

@@ -48,13 +48,14 @@ class Tensor:
 class Operator:
     """One node: its kind, and the tensors it reads (-1: an optional one left out) and writes.
 
-    `calls`: the subgraphs it runs.
+    `calls`: the subgraphs it runs. `activation`: what its kernel applies at the end, a name of `schema.ACTIVATIONS`.
     """
 
     kind: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     calls: tuple[int, ...] = ()
+    activation: str = ""
 
 
 @dataclass(frozen=True)

@@ -85,3 +85,22 @@ CALLS = {
 
 CASE = ("STABLEHLO_CASE", 2, 23)
 """The one whose subgraph indices are a vector (slot 0): name, options union, its type."""
+
+ACTIVATIONS = ("", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")
+"""Code of a fused activation -> name; empty for none."""
+
+FUSED = {
+    "CONV_2D": (1, 3),
+    "DEPTHWISE_CONV_2D": (2, 4),
+    "AVERAGE_POOL_2D": (5, 5),
+    "L2_POOL_2D": (5, 5),
+    "MAX_POOL_2D": (5, 5),
+    "FULLY_CONNECTED": (8, 0),
+    "CONCATENATION": (10, 1),
+    "ADD": (11, 0),
+    "MUL": (21, 0),
+    "SUB": (28, 0),
+    "DIV": (29, 0),
+    "TRANSPOSE_CONV": (49, 3),
+}
+"""Operators of classifiers that can carry an activation: the type of their options (union 1), the slot of its code."""

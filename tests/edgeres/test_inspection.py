@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from rich.console import Console
 
+from edgeres.bundle import MODEL
 from edgeres.errors import ConfigError, ModelError
 from edgeres.inspection import Inspection, inspect, tables
 from tests.edgeres.keras_models import classifier, saved
-from tests.trained import Trained
+from tests.targets.forge import forge
+from tests.trained import Bundles, Trained
 
 
 def test_what_is_absent_or_an_unfinished_run_is_an_error_that_names_it(tmp_path: Path) -> None:
@@ -80,3 +88,65 @@ def test_facts_and_layers_become_two_tables() -> None:
         assert text in shown
     assert "absent" not in shown
     assert len(tables(Inspection("m", "keras", "0", {}, ()))) == 1
+
+
+def shown(found: Inspection) -> str:
+    console = Console(width=300, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    for table in tables(found):
+        console.print(table)
+    return console.export_text()
+
+
+def finding(layer: str, rule: str = "uneven sum") -> dict[str, str]:
+    return {"rule": rule, "layer": layer, "consequence": "loses [bits]", "fix": "do not", "severity": "warning"}
+
+
+def test_findings_become_a_third_table_with_a_row_for_what_is_the_same_in_several_layers() -> None:
+    found = Inspection("m", "tflite", "0", {}, ({"kind": "ADD"},), tuple(map(finding, ("a", "b", "c", "d", "e"))))
+    assert len(tables(found)) == 3
+    assert tables(found)[2].row_count == 1
+    text = shown(found)
+    for part in ("uneven sum", "warning", "a, b, c and 2 more", "loses [bits]", "do not"):
+        assert part in text
+    other = Inspection("m", "tflite", "0", {}, (), (finding("a"), finding("a", rule="wide activation")))
+    assert tables(other)[1].row_count == 2
+
+
+def test_a_flatbuffer_without_findings_says_so_and_a_keras_file_has_no_such_table() -> None:
+    assert "none" in shown(Inspection("m", "tflite", "0", {}, (), ()))
+    assert "finding" not in shown(Inspection("m", "keras", "0", {}, ()))
+
+
+def test_a_flatbuffer_is_linted_where_tensorflow_and_the_quantizer_are_not_installed(
+    bundles: Bundles, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(forge(bundles("int8").read(MODEL), uneven))
+    script = (
+        "import json, sys\n"
+        "for name in ('tensorflow', 'tf_keras', 'litert_quantizer', 'tensorflow_model_optimization', 'pydantic'):\n"
+        "    sys.modules[name] = None\n"
+        "from edgeres.console import run\n"
+        "sys.exit(run(['inspect', sys.argv[1], '--json', sys.argv[2]]))"
+    )
+    command = [sys.executable, "-c", script, str(path), str(tmp_path / "i.json")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "uneven sum" in done.stdout
+    (found,) = json.loads((tmp_path / "i.json").read_text())["findings"]
+    assert set(found) == {"rule", "layer", "consequence", "fix", "severity"}
+    assert (found["rule"], found["layer"]) == ("uneven sum", "stage1_block0_add")
+
+
+def uneven(model: Any) -> None:
+    """Make the first residual sum's second branch a hundred times narrower than it is."""
+    graph = model.subgraphs[0]
+    first = next(
+        operator for operator in graph.operators if operator.builtinOptionsType == schema.BuiltinOptions.AddOptions
+    )
+    quantization = graph.tensors[first.inputs[1]].quantization
+    quantization.scale = np.array([quantization.scale[0] / 100], np.float32)
+
+
+def test_a_bundle_has_the_findings_of_its_flatbuffer(bundles: Bundles) -> None:
+    assert inspect(bundles("int8").path).findings == ()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from edgeres.errors import ArtifactError
 from edgeres.records import dump, encode
 from targets.flatbuffer import describe, walk
+from targets.schema import FUSED
 from tests.targets.conftest import Models
 from tests.targets.forge import activation, call, constant, forge, shared_operators
 
@@ -46,6 +47,53 @@ def test_the_walk_finds_what_the_generated_schema_finds(models: Models, name: st
             for t in theirs.tensors
         ]
         assert [t.scales for t in mine.tensors] == scales
+
+
+def fused(operator: Any) -> str:
+    """The activation of an operator as the generated schema reads it."""
+    code = getattr(operator.builtinOptions, "fusedActivationFunction", 0)
+    (name,) = [name for name, value in vars(schema.ActivationFunctionType).items() if value == code]
+    return "" if name == "NONE" else str(name)
+
+
+@pytest.mark.parametrize("name", ["float32", "int8", "dynamic_int8", "two_inputs"])
+def test_the_activation_of_an_operator_is_what_the_generated_schema_finds(models: Models, name: str) -> None:
+    graph, other = walk(models(name)).main, schema.ModelT.InitFromPackedBuf(models(name), 0).subgraphs[0]
+    found = [operator.activation for operator in graph.operators]
+    assert found == [fused(operator) for operator in other.operators]
+    assert ("RELU" in found) == (name != "two_inputs")
+
+
+@pytest.mark.parametrize("kind", FUSED)
+def test_each_operator_that_carries_an_activation_is_read_from_its_own_options(models: Models, kind: str) -> None:
+    number, _ = FUSED[kind]
+    (options,) = [name for name, value in vars(schema.BuiltinOptions).items() if value == number]
+
+    def carry(code: int) -> bytes:
+        def change(model: Any) -> None:
+            operator = model.subgraphs[0].operators[0]
+            model.operatorCodes[operator.opcodeIndex].builtinCode = getattr(schema.BuiltinOperator, kind)
+            model.operatorCodes[operator.opcodeIndex].deprecatedBuiltinCode = 0
+            operator.builtinOptionsType = number
+            operator.builtinOptions = getattr(schema, f"{options}T")()
+            operator.builtinOptions.fusedActivationFunction = code
+
+        return forge(models("float32"), change)
+
+    found = [walk(carry(code)).main.operators[0] for code in (0, 1, 3, 5, 6, -1)]
+    assert {operator.kind for operator in found} == {kind}
+    names = ["", "RELU", "RELU6", "SIGN_BIT", "ACTIVATION_6", "ACTIVATION_-1"]
+    assert [operator.activation for operator in found] == names
+
+
+def test_an_operator_with_the_options_of_another_has_no_activation(models: Models) -> None:
+    def change(model: Any) -> None:
+        operator = model.subgraphs[0].operators[0]
+        operator.builtinOptionsType, operator.builtinOptions = schema.BuiltinOptions.AddOptions, schema.AddOptionsT()
+        operator.builtinOptions.fusedActivationFunction = 1
+
+    operator = walk(forge(models("float32"), change)).main.operators[0]
+    assert (operator.kind, operator.activation) == ("CONV_2D", "")
 
 
 def test_the_summary_of_a_float_model(models: Models) -> None:

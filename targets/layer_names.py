@@ -1,0 +1,69 @@
+"""Which Keras layer an operator of a flatbuffer comes from: read off the names that the converter leaves.
+
+The converter names a tensor after the operations that it became, `network/layer/operation`, several joined by ";" where
+it fused them, the last of them first. What it renames (the model's outputs) is known by its constants.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from targets.graph import Operator, Subgraph
+
+WEIGHTED = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "FULLY_CONNECTED": 1, "TRANSPOSE_CONV": 1}
+"""Operator -> the input that holds its weights."""
+
+_PATH = 2
+"""Separators in `network/layer/operation`; fewer are a name of the converter's own."""
+
+_HEAVY = re.compile("conv|depthwise|separable|matmul", re.IGNORECASE)
+"""How the operations begin that a weighted operator computes; a padding or a folded product may be fused into it."""
+
+_TRACED_AGAIN = re.compile(r"_1$")
+"""What Keras 3 leaves at the end of every network's and layer's name when a model is exported."""
+
+
+def layer_names(graph: Subgraph) -> tuple[str, ...]:
+    """For each operator the layer that it computes: of fused ones the first, the convolution of a folded batch norm.
+
+    An operator that no layer is known of has its kind and place, `PAD_3`. Several operators of one layer (a softmax of
+    its parts, a normalization's product and sum) have the same name.
+    """
+    again = _is_traced_again(graph)
+    found = []
+    for place, operator in enumerate(graph.operators):
+        layer = next((layer for name in _telling(graph, operator) if (layer := _of_name(name, operator))), None)
+        if layer is None:
+            found.append(f"{operator.kind}_{place}")
+        else:
+            found.append(_TRACED_AGAIN.sub("", layer) if again else layer)
+    return tuple(found)
+
+
+def _is_traced_again(graph: Subgraph) -> bool:
+    paths = [path for operator in graph.operators for i in operator.outputs for path in _paths(graph.tensors[i].name)]
+    return bool(paths) and all(_TRACED_AGAIN.search(part) for path in paths for part in path[:_PATH])
+
+
+def _telling(graph: Subgraph, operator: Operator) -> Iterator[str]:
+    """Names of an operator's tensors, the most telling first."""
+    weights = WEIGHTED.get(operator.kind)
+    if weights is not None and weights < len(operator.inputs) and graph.tensors[operator.inputs[weights]].constant:
+        yield graph.tensors[operator.inputs[weights]].name
+    for index in operator.outputs:
+        yield graph.tensors[index].name
+    for index in operator.inputs:
+        if index >= 0 and graph.tensors[index].constant:
+            yield graph.tensors[index].name
+
+
+def _of_name(name: str, operator: Operator) -> str | None:
+    paths = _paths(name)
+    if operator.kind in WEIGHTED:
+        paths = [path for path in paths if _HEAVY.match(path[-1])] or paths
+    return paths[-1][1] if paths else None
+
+
+def _paths(name: str) -> list[list[str]]:
+    return [path.split("/") for path in name.split(";") if path.count("/") >= _PATH]
