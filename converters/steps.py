@@ -16,6 +16,7 @@ Sparsity = Annotated[float, Field(ge=0, lt=1)]
 Criterion = Literal["l1", "l2", "bn-scale", "taylor", "random"]
 Share = Annotated[float, Field(gt=0, le=1)]
 Side = Annotated[int, Field(ge=1, le=64)]
+Precision = Literal["float32", "int8", "int16x8", "int4"]
 _GOALS = ("keep", "macs", "parameters", "arena", "latency")
 
 
@@ -191,20 +192,62 @@ class QuantizeStep(StepSettings):
     """Post-training quantization of the float flatbuffer by the LiteRT Quantizer."""
 
     step: Literal["quantize"]
-    mode: Literal["float16", "dynamic-int8", "int8"] = Field(
-        description="float16 weights; int8 weights with float activations; int8 throughout, in and out"
+    mode: Literal["float16", "dynamic-int8", "int8", "int16x8", "int4"] = Field(
+        description="float16 weights; int8 weights with float activations; int8 throughout; int16 activations with "
+        "int8 weights; int8 throughout but int4 weights in convolutions and dense layers"
     )
-    images: int = Field(256, ge=1, le=100_000, description="calibration images (int8 only)")
-    ranges: Literal["min-max", "moving-average"] = Field(
+    images: int = Field(256, ge=1, le=100_000, description="calibration images (modes with integer activations)")
+    ranges: Literal["min-max", "moving-average", "mse"] = Field(
         "min-max",
-        description="activation ranges (int8 only): of all calibration images, or averaged with the last ones weighing "
-        "most, which clips rare large values such as the logits of a sure answer",
+        description="activation ranges (modes with integer activations): of all calibration images; averaged with the "
+        "last ones weighing most, which clips rare large values such as the logits of a sure answer; or with the least "
+        "squared error",
+    )
+    weights: Literal["min-max", "mse", "octav", "gptq"] = Field(
+        "min-max",
+        description="how weights are rounded (integer modes): over the whole range of a channel; with a scale for the "
+        "least squared error, by a rule (mse) or an iteration (octav); or one after the other, each making up for the "
+        "errors of those before it on the calibration images (gptq)",
+    )
+    granularity: Literal["channel", "tensor"] = Field(
+        "channel", description="one scale for each output channel of a weight, or one for all: some targets need that"
+    )
+    io: Literal["integer", "uint8", "float32"] = Field(
+        "integer",
+        description="type of the input and the output (modes with integer activations): as the activations are, uint8 "
+        "(int8 and int4 only), or float32",
+    )
+    layers: dict[str, Precision] = Field(
+        default_factory=dict,
+        description="patterns of layer names (fnmatch) with a precision of their own (modes with integer activations); "
+        "the first match counts",
     )
 
     @property
+    def calibrates(self) -> bool:
+        """Whether activations become integers, whose ranges calibration images give."""
+        return self.mode in ("int8", "int16x8", "int4")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> QuantizeStep:
+        given = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
+        given -= {"layers"} if not self.layers else set()
+        idle = set() if self.calibrates else {"images", "ranges", "io", "layers"}
+        idle |= {"weights", "granularity"} if self.mode == "float16" else set()
+        if found := sorted(given & idle):
+            raise ValueError(f"quantize: {', '.join(found)} means nothing with the mode {self.mode}")
+        if self.io == "uint8" and self.mode == "int16x8":
+            raise ValueError("quantize: int16 activations cannot come from uint8 pixels; choose io integer or float32")
+        if self.weights == "gptq" and not self.calibrates:
+            raise ValueError(f"quantize: gptq needs calibration images, which {self.mode} does not read")
+        if self.weights == "gptq" and self.granularity == "tensor":
+            raise ValueError("quantize: gptq rounds channel by channel; choose the granularity channel")
+        return self
+
+    @property
     def material(self) -> Material | None:
-        """The calibration images; only int8 activations need any."""
-        return Material("calibration", self.images) if self.mode == "int8" else None
+        """The calibration images; only integer activations need any."""
+        return Material("calibration", self.images) if self.calibrates else None
 
 
 class AwareStep(StepSettings):

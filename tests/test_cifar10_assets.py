@@ -22,7 +22,7 @@ MLPERF_TINY_BYTES = 98_496
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters", "epochs", "accuracy"), [("resnet8", 78_042, 16, 0.80), ("resnet20", 272_474, 40, 0.86)]
+    ("name", "parameters", "epochs", "accuracy"), [("resnet8", 78_042, 40, 0.83), ("resnet20", 272_474, 40, 0.86)]
 )
 def test_a_run_says_how_to_repeat_it(name: str, parameters: int, epochs: int, accuracy: float) -> None:
     asset = ASSETS / f"{name}-cifar10"

@@ -1,93 +1,83 @@
-"""Post-training quantization of a float flatbuffer by the LiteRT Quantizer."""
+"""Post-training quantization of a float flatbuffer by the LiteRT Quantizer, with ranges measured by ours."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from litert_quantizer import qtyping, quantizer, recipe, recipe_manager
-from litert_quantizer.algorithm_manager import AlgorithmName
-from litert_quantizer.calibrator import Calibrator
-from litert_quantizer.utils import qsv_utils
+from litert_quantizer import quantizer
 from numpy.typing import NDArray
 
 from converters.job import Job
 from converters.quantization import calibration
+from converters.quantization.gptq import rounded
+from converters.quantization.measured import measured
+from converters.quantization.ranges import ranges
+from converters.quantization.rules import rules
+from converters.quantization.statistics import Statistics, collect
 from converters.steps import QuantizeStep
 from edgeres.errors import ModelError
 from edgeres.native_output import muted
-
-Mode = Literal["float16", "dynamic-int8", "int8"]
-_SIGNATURE, _INPUT = "serving_default", "image"
+from targets.flatbuffer import walk
 
 
-Ranges = Literal["min-max", "moving-average"]
+def quantize(model: bytes, mode: str, *, images: Iterable[NDArray[np.float32]] = (), **settings: Any) -> bytes:
+    """Quantize a float32 flatbuffer made by `converters.export` as `QuantizeStep` says.
 
-
-def quantize(
-    model: bytes, mode: Mode, *, images: Iterable[NDArray[np.float32]] = (), ranges: Ranges = "min-max"
-) -> bytes:
-    """Quantize a float32 flatbuffer made by `converters.export`.
-
-    "float16": float16 weights, dequantized when the model is loaded. "dynamic-int8": int8 weights a channel,
-    activations quantized while it runs. "int8": int8 weights a channel, activations, input and output.
-
-    `images` are the calibration inputs for "int8": float32 (1, height, width, channels) each. `ranges` says how
-    activation ranges follow from them: "min-max" over all images, or the library's own "moving-average" (0.95), which
-    leaves rare large values out. Averaged ranges clip the logits of sure answers: -1.7 points of a CIFAR ResNet-8.
+    `images` are the calibration inputs for modes with integer activations: float32 (1, height, width, channels) each.
 
     Raises:
+        ConfigError: a pattern of `layers` that no layer has.
+        DataError: a mode that needs images, and none.
         ModelError: the quantizer refuses the model.
     """
-    work = quantizer.Quantizer(bytearray(model))
-    _RULES[mode](work)
-    try:
-        with muted():
-            found = _calibrate(work, model, images, ranges) if work.need_calibration else None
-            result = work.quantize(found, enable_progress_report=False, enable_progress_bar=False)
-    except (ValueError, RuntimeError, NotImplementedError) as problem:
-        raise ModelError(f"the model cannot be quantized to {mode}: {problem}") from problem
-    if result.quantized_model is None:
-        raise ModelError(f"the quantizer gave no model for {mode}")
-    return bytes(result.quantized_model)
+    step = QuantizeStep.model_validate({"step": "quantize", "mode": mode, **settings})
+    inputs = list(images)
+    return quantized(_compensated(model, step, inputs), step, collect(model, inputs) if step.calibrates else None)
 
 
 def run(settings: QuantizeStep, job: Job, source: Path, state: Path) -> bytes:  # noqa: ARG001  # all are called alike
     """The pipeline's step: a float32 flatbuffer to a quantized one."""
-    images = calibration.inputs(job.calibration(settings.images), job.contract) if settings.material else ()
-    return quantize(source.read_bytes(), settings.mode, images=images, ranges=settings.ranges)
+    found = measured(source, job, settings.images) if settings.calibrates else None
+    images = calibration.inputs(job.calibration(settings.images), job.contract)
+    return quantized(_compensated(source.read_bytes(), settings, images), settings, found)
 
 
-def _calibrate(work: quantizer.Quantizer, model: bytes, images: Iterable[NDArray[np.float32]], ranges: Ranges) -> Any:
-    """The range of every activation. The library's `Quantizer.calibrate` knows the moving average only."""
-    data = {_SIGNATURE: [{_INPUT: image} for image in images]}  # a list: the library counts it before it reads it
-    rules = recipe_manager.RecipeManager()
-    rules.load_quantization_recipe(work.get_quantization_recipe())
-    calibrator = Calibrator(model, num_threads=os.cpu_count() or 1, qsv_update_func=_UPDATES[ranges])
-    calibrator.calibrate(data, rules)
-    return calibrator.get_model_qsvs()
+def _compensated(model: bytes, settings: QuantizeStep, images: Iterable[NDArray[np.float32]]) -> bytes:
+    """The model whose weights make up for their rounding, where that is asked for."""
+    return rounded(model, settings, images) if settings.weights == "gptq" else model
 
 
-def _float16(work: quantizer.Quantizer) -> None:
-    weights = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
-    config = qtyping.OpQuantizationConfig(
-        weight_tensor_config=weights, compute_precision=qtyping.ComputePrecision.FLOAT, explicit_dequantize=True
-    )
-    operators = qtyping.TFLOperationName
-    for operator in (operators.CONV_2D, operators.DEPTHWISE_CONV_2D, operators.FULLY_CONNECTED):
-        work.update_quantization_recipe(".*", operator, config, AlgorithmName.FLOAT_CASTING)
+def quantized(model: bytes, settings: QuantizeStep, found: Statistics | None) -> bytes:
+    """Quantize a float32 flatbuffer; `found`: what calibration saw, for modes with integer activations.
+
+    Raises:
+        ConfigError, ModelError: see `quantize`.
+    """
+    graph = walk(model).main
+    own = rules(settings, graph).get_quantization_recipe()
+    outputs = {graph.tensors[index].name for index in graph.outputs}
+    try:
+        with muted():
+            work = quantizer.Quantizer(bytearray(model), own)
+            seen = _extremes(found, settings, outputs) if found is not None else None
+            result = work.quantize(seen, enable_progress_report=False, enable_progress_bar=False)
+    except (ValueError, RuntimeError, NotImplementedError) as problem:
+        raise ModelError(f"the model cannot be quantized to {settings.mode}: {problem}") from problem
+    if result.quantized_model is None:
+        raise ModelError(f"the quantizer gave no model for {settings.mode}")
+    return bytes(result.quantized_model)
 
 
-def _dynamic_int8(work: quantizer.Quantizer) -> None:
-    work.load_quantization_recipe(recipe.dynamic_wi8_afp32())
-
-
-def _int8(work: quantizer.Quantizer) -> None:
-    work.load_quantization_recipe(recipe.static_wi8_ai8())
-
-
-_UPDATES = {"min-max": qsv_utils.min_max_update, "moving-average": qsv_utils.moving_average_update}
-_RULES = {"float16": _float16, "dynamic-int8": _dynamic_int8, "int8": _int8}
+def _extremes(found: Statistics, settings: QuantizeStep, outputs: set[str]) -> dict[str, Any]:
+    """Ranges as the library wants them: arrays with as many dimensions as the tensor."""
+    chosen = ranges(found, settings.ranges, outputs=outputs)
+    return {
+        name: {
+            key: np.full((1,) * rank, value, np.float32)
+            for key, value in zip(("min", "max"), chosen[name], strict=True)
+        }
+        for name, rank in zip(found.names, found.ranks, strict=True)
+    }

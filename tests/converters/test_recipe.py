@@ -32,8 +32,8 @@ def test_every_shipped_recipe_loads_under_its_name(name: str) -> None:
 
 
 def test_the_shipped_recipes_are_those_that_are_promised() -> None:
-    plain, pruned = ["dynamic-int8", "float16", "float32", "int8"], ["pruned-int8", "slim", "slim-int8"]
-    assert names() == [*plain, *pruned, "slim-sparse-int8", "sparse-int8"]
+    plain = ["aware-int8", "dynamic-int8", "float16", "float32", "int16x8", "int4", "int8"]
+    assert names() == [*plain, "pruned-int8", "slim", "slim-int8", "slim-sparse-int8", "sparse-int8"]
     assert load_recipe("int8").steps == (ExportStep(step="export"), QuantizeStep(step="quantize", mode="int8"))
     assert [step.step for step in load_recipe("pruned-int8").steps] == ["prune", "export", "quantize"]
 
@@ -59,7 +59,7 @@ def test_a_step_says_which_images_it_reads() -> None:
         ({"name": "x", "steps": [{**EXPORT, "mode": "int8"}]}, "unknown key 'steps.0.export.mode'"),
         ({"name": "x", "steps": [{"step": "quantise"}]}, "'quantise'"),
         ({"name": "x", "steps": [{"mode": "int8"}]}, "steps.0"),
-        ({"name": "x", "steps": [EXPORT, {"step": "quantize", "mode": "int4"}]}, "found 'int4'"),
+        ({"name": "x", "steps": [EXPORT, {"step": "quantize", "mode": "int3"}]}, "found 'int3'"),
         ({"name": "x", "steps": [EXPORT, {**INT8, "images": 0}]}, "greater than or equal to 1, found 0"),
         ({"name": "x", "steps": [{**PRUNE, "sparsity": 1}, EXPORT]}, "less than 1, found 1"),
         ({"name": "x", "steps": [{**PRUNE, "learning_rate": float("nan")}, EXPORT]}, "learning_rate"),
@@ -121,12 +121,12 @@ def test_the_pattern_2_to_4_survives_yaml_which_reads_it_in_base_60(tmp_path: Pa
 
 def test_settings_can_be_overridden() -> None:
     recipe = load_recipe(
-        "pruned-int8", overrides=("prune.sparsity=0.75", "quantize.images=12", "quantize.mode=dynamic-int8")
+        "pruned-int8", overrides=("prune.sparsity=0.75", "quantize.images=12", "quantize.mode=int16x8")
     )
     prune, _, quantize = recipe.steps
     assert isinstance(prune, PruneStep)
     assert isinstance(quantize, QuantizeStep)
-    assert (prune.sparsity, prune.epochs, quantize.images, quantize.mode) == (0.75, 4, 12, "dynamic-int8")
+    assert (prune.sparsity, prune.epochs, quantize.images, quantize.mode) == (0.75, 4, 12, "int16x8")
     assert load_recipe("pruned-int8") != recipe
 
 
