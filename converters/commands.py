@@ -85,10 +85,10 @@ def convert(
         click.echo(f"{report} (figures: {figures})")
 
 
-@click.command(short_help="Measure what each channel group costs to prune.")
+@click.command(short_help="Measure what each part costs to prune or to quantize.")
 @click.argument("model_file", type=click.Path(path_type=Path))
 @click.option("--data", required=True, metavar="SOURCE", help="digits, folder:PATH, … (docs/data.md).")
-@click.option("--of", default="prune", show_default=True, metavar="STUDY", help="What is changed: prune.")
+@click.option("--of", default="prune", show_default=True, metavar="STUDY", help="What is changed: prune or quantize.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="The folder to write.")
 @click.option(
     "--keep", default="0.875,0.75,0.5,0.25", show_default=True, metavar="SHARES", help="Of each group's channels."
@@ -140,14 +140,15 @@ def sensitivity(
     split_seed: int,
     trust: bool,
 ) -> None:
-    """Measure what each channel group of MODEL_FILE costs in accuracy when it alone is pruned.
+    """Measure what each part of MODEL_FILE costs in accuracy when it alone is changed.
 
-    Writes DIR/sensitivity.json, a heat-map DIR/sensitivity.html, and DIR/recipe.yaml with a share for each group. Given
-    again, it goes on where it was.
+    --of prune: each channel group pruned. --of quantize: each layer in int8 alone, and left out of int8; --keep,
+    --criterion, --target and --multiple are of pruning. Writes DIR/sensitivity.json, a heat-map DIR/sensitivity.html,
+    and DIR/recipe.yaml, the recipe that follows. Given again, it goes on where it was.
     """
     from edgeres.errors import require_installed
 
-    require_installed("tensorflow", extra="convert", purpose="pruning")
+    require_installed("tensorflow", extra="convert", purpose="this study")
     from converters.sensitivity import PAGE, RECIPE, RECORD, Settings, keep_shares, require_study, study
     from targets.catalogue import find_target
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from converters.job import Job
 from edgeres.data import Split
 from edgeres.errors import OutputError
 from edgeres.records import encode, write_json
-from edgeres.sensitivity import Cell, Part, Sensitivity, read_sensitivity
+from edgeres.sensitivity import Cell, Findings, Part, Sensitivity, read_sensitivity
 from edgeres.versions import versions
 from targets.stats import accuracy_drop, proportion
 
@@ -53,6 +53,15 @@ class Effects(Protocol):
 
     def right(self, changes: Changes) -> NDArray[np.bool_]:
         """Whether the changed network is right about each image: bool (images,)."""
+
+    def sqnr_db(self, changes: Changes) -> float | None:
+        """Power of the unchanged network's scores over that of the difference; None where it is not measured."""
+
+    def chosen(self, findings: Findings, together: Callable[[Changes], Cell]) -> dict[str, str]:
+        """What is recommended; `together` measures several changes at once."""
+
+    def outcome(self, chosen: Changes) -> Changes:
+        """What is measured to say what the recommendation comes to; empty for nothing."""
 
     def recipe(self, changes: Changes) -> dict[str, Any]:
         """A recipe that makes these changes, and no other."""
@@ -130,6 +139,7 @@ class Notebook:
             top1=proportion(int(after.sum()), len(after)),
             drop_points=accuracy_drop(before, after),
             macs_share=self._effects.macs_share(changes),
+            sqnr_db=self._effects.sqnr_db(changes),
         )
 
     def _keep(self, record: Sensitivity) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,17 @@ from edgeres.sensitivity import Findings, read_sensitivity
 from edgeres.storage import require_absent, write_text
 from targets.stats import accuracy_drop, images_needed
 
-STUDIES = {"prune": "converters.pruning.effect:GroupEffects"}
+STUDIES = {
+    "prune": "converters.pruning.effect:GroupEffects",
+    "quantize": "converters.quantization.effect:LayerEffects",
+}
 """What is changed -> "module:attribute" of `(job, settings, split) -> Effects`."""
+
+LIMITS = {
+    "prune": "each part alone costs at most {:g} points before fine-tuning; together they cost more",
+    "quantize": "int8, but for the layers that had to stay float32 for a drop within {:g} points",
+}
+"""What a recommended recipe says of itself."""
 
 RECORD, PAGE, RECIPE = "sensitivity.json", "sensitivity.html", "recipe.yaml"
 """The files of a study's folder."""
@@ -113,8 +123,9 @@ def study(job: Job, settings: Settings, out: Path) -> Findings:
     notebook = Notebook(job, effects, split, out / RECORD, of=settings.of)
     notebook.fill(plan)
     findings = Findings(notebook.record, effects.columns, plan, {}, None, settings.max_drop, notes)
-    chosen = _chosen(findings)
-    together = notebook.together(plan, chosen) if chosen else None
+    chosen = effects.chosen(findings, partial(notebook.together, plan))
+    outcome = effects.outcome(chosen)
+    together = notebook.together(plan, outcome) if outcome else None
     _write_recipe(out / RECIPE, effects.recipe(chosen), settings)
     return replace(findings, record=notebook.record, chosen=chosen, together=together)
 
@@ -138,19 +149,8 @@ def _notes(images: int, needed: int, settings: Settings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _chosen(findings: Findings) -> dict[str, str]:
-    """For each part the strongest change whose drop is within the limit by its whole interval."""
-    chosen = {}
-    for part in findings.record.parts:
-        for column in findings.columns:
-            cell = findings.cell(part.name, column)
-            if cell and cell.drop_points.high <= findings.max_drop:
-                chosen[part.name] = column
-    return chosen
-
-
 def _write_recipe(path: Path, values: dict[str, Any], settings: Settings) -> None:
-    limit = f"each part alone costs at most {settings.max_drop:g} points before fine-tuning; together they cost more"
+    limit = LIMITS[settings.of].format(settings.max_drop)
     values = {"schema": "edgeres.recipe/1", "name": values["name"], "description": limit, "steps": values["steps"]}
     typed_recipe(values, where=str(path))
     write_text(path, yaml.safe_dump(values, sort_keys=False, width=110))

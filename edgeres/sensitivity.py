@@ -14,9 +14,9 @@ SCHEMA = "edgeres.sensitivity/1"
 
 @dataclass(frozen=True)
 class Part:
-    """What is changed by itself, such as a channel group; `size` is how many channels it has.
+    """What is changed by itself: a channel group, `size` its channels, or a layer, `size` its weights.
 
-    `macs_share`: of the network's multiply-accumulates, those that read or write it.
+    `macs_share`: of the network's multiply-accumulates, those that read or write the channels, or are the layer's.
     """
 
     name: str
@@ -30,7 +30,8 @@ class Cell:
     """A part (or all that were chosen) in a `setting`, against the unchanged network on the same images.
 
     `lost`, `won`: images that only the unchanged network, or only the changed one, classifies right. `macs_share`: of
-    the network's multiply-accumulates, those that are left.
+    the network's multiply-accumulates, those that are left, or in int8. `sqnr_db`: power of the unchanged network's
+    scores over that of the difference, where that was measured.
     """
 
     part: str
@@ -40,6 +41,7 @@ class Cell:
     top1: Estimate
     drop_points: Estimate
     macs_share: float
+    sqnr_db: float | None = None
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,12 @@ class Findings:
 
     @property
     def ranked(self) -> tuple[Part, ...]:
-        """The parts, first those whose worst measured drop is the largest."""
-        return tuple(sorted(self.record.parts, key=lambda part: -self._worst(part.name)))
+        """The parts, first those with the most noise where it was measured, else with the largest drop."""
+        return tuple(sorted(self.record.parts, key=lambda part: (self._least_sqnr(part.name), -self._worst(part.name))))
+
+    def _least_sqnr(self, part: str) -> float:
+        first = self.cell(part, self.columns[0])
+        return float("inf") if first is None or first.sqnr_db is None else first.sqnr_db
 
     def _worst(self, part: str) -> float:
         found = (self.cell(part, column) for column in self.columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -28,7 +28,7 @@ from edgeres.data import Split
 from edgeres.errors import ModelError
 from edgeres.keras_io import load_prunable
 from edgeres.native_output import muted
-from edgeres.sensitivity import Part
+from edgeres.sensitivity import Cell, Findings, Part
 from edgeres.training.feed import Fetch, measuring_feed, typed_failures
 from edgeres.training.head import softmax_of
 
@@ -110,6 +110,24 @@ class GroupEffects:
                     )
                 found.append(outputs.argmax(axis=1) == classes.numpy())
         return np.concatenate(found)
+
+    def sqnr_db(self, changes: Changes) -> float | None:  # noqa: ARG002  # of the interface
+        """Not measured: what pruning takes is no noise."""
+        return None
+
+    def chosen(self, findings: Findings, together: Callable[[Changes], Cell]) -> dict[str, str]:  # noqa: ARG002  # as above
+        """For each part the strongest change whose drop is within the limit by its whole interval."""
+        chosen = {}
+        for part in findings.record.parts:
+            for column in findings.columns:
+                cell = findings.cell(part.name, column)
+                if cell and cell.drop_points.high <= findings.max_drop:
+                    chosen[part.name] = column
+        return chosen
+
+    def outcome(self, chosen: Changes) -> Changes:
+        """All that was chosen."""
+        return chosen
 
     def recipe(self, changes: Changes) -> dict[str, Any]:
         """A recipe with these shares; groups without a change are kept whole."""

@@ -151,5 +151,4 @@ def _inverse_factor(gram: Matrix) -> Matrix:
     """The upper Cholesky factor of the inverse of the damped Gram matrix."""
     damped = gram + np.eye(len(gram)) * max(_DAMPING * float(np.diag(gram).mean()), 1e-9)
     inverse = np.linalg.inv(damped)
-    factor: Matrix = np.linalg.cholesky((inverse + inverse.T) / 2).T
-    return factor
+    return np.asarray(np.linalg.cholesky((inverse + inverse.T) / 2).T, np.float64)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgeres import __version__
 from edgeres.report.chart import Chart, chart, go, lay_out, text
 from edgeres.report.html import asset, environment, offline, policy, trusted
+from edgeres.report.sensitivity_wording import Wording, wording_of
 from edgeres.report.wording import Figure, number, percent, points
 from edgeres.sensitivity import Cell, Findings, Part
 
@@ -32,6 +33,8 @@ def render(findings: Findings, recipe: str) -> str:
         .get_template("sensitivity.html.j2")
         .render(
             findings=findings,
+            words=wording_of(findings),
+            limit=f"{findings.max_drop:g}",
             record=findings.record,
             chart=heatmap(findings),
             rows=tuple(_row(findings, part) for part in findings.ranked),
@@ -59,7 +62,10 @@ def heatmap(findings: Findings) -> Chart:
             zmin=0,
             zmax=max(worst, findings.max_drop, 1.0),
             text=[[_label(findings, part, column) for column in columns] for part in parts],
-            customdata=[[_hover(part, findings.cell(part.name, column)) for column in columns] for part in parts],
+            customdata=[
+                [_hover(part, findings.cell(part.name, column), wording_of(findings)) for column in columns]
+                for part in parts
+            ],
             texttemplate="%{text}",
             hovertemplate="%{customdata}<extra></extra>",
             hoverongaps=False,
@@ -69,16 +75,14 @@ def heatmap(findings: Findings) -> Chart:
             ygap=1,
         )
     )
-    lay_out(figure, height=120 + 28 * len(parts), x="Share of the channels that is kept", y="")
+    lay_out(figure, height=120 + 28 * len(parts), x=wording_of(findings).axis, y="")
     axis = {"showgrid": False, "zeroline": False, "ticks": ""}
     figure.update_xaxes(**axis, tickvals=list(range(len(columns))), ticktext=[text(each) for each in columns])
     names = [text(part.name) for part in parts]
     figure.update_yaxes(**axis, tickvals=list(range(len(parts))), ticktext=names, autorange="reversed")
     return chart(
         "Drop of top-1, points",
-        "Each group alone, without fine-tuning; those that hurt most come first. A tick marks what the recipe takes: "
-        f"the smallest share whose whole interval is within {findings.max_drop:g} points. An empty cell keeps every "
-        "channel, because widths are rounded.",
+        wording_of(findings).caption.format(limit=f"{findings.max_drop:g}"),
         figure,
     )
 
@@ -91,7 +95,7 @@ def _label(findings: Findings, part: Part, column: str) -> str:
     return f"{number(cell.drop_points.value, 1)}{tick}"
 
 
-def _hover(part: Part, cell: Cell | None) -> str:
+def _hover(part: Part, cell: Cell | None, words: Wording) -> str:
     if cell is None:
         return ""
     drop, top1 = points(cell.drop_points), percent(cell.top1)
@@ -101,12 +105,18 @@ def _hover(part: Part, cell: Cell | None) -> str:
             f"{text(part.name)}: {text(cell.setting)}",
             f"drop {drop.value} ({drop.note})",
             f"top-1 {top1.value} ({top1.note})",
-            f"{left} % of the MACs left; the group has {own} %",
+            f"{words.together.format(share=left)}; the {words.part} has {own} %",
+            *([f"SQNR {number(cell.sqnr_db, 1)} dB"] if cell.sqnr_db is not None else []),
         )
     )
 
 
 def _row(findings: Findings, part: Part) -> Row:
     found = [findings.cell(part.name, column) for column in findings.columns]
-    figures = tuple(points(cell.drop_points) if cell else None for cell in found)
+    figures = tuple(_figure(cell) if cell else None for cell in found)
     return Row(part, figures, findings.chosen.get(part.name))
+
+
+def _figure(cell: Cell) -> Figure:
+    drop = points(cell.drop_points)
+    return drop if cell.sqnr_db is None else replace(drop, note=f"{drop.note}; SQNR {number(cell.sqnr_db, 1)} dB")

@@ -6,22 +6,24 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
+from edgeres.report.sensitivity_wording import wording_of
 from edgeres.report.terminal import interval, output, plain_table
 from edgeres.report.wording import NONE, clean, number
-from edgeres.sensitivity import Findings
+from edgeres.sensitivity import Cell, Findings
 
 
 def print_findings(findings: Findings) -> None:
     """Print what each group costs to stdout, those that hurt most first, and what the recipe comes to."""
     record, console = findings.record, output()
     top1 = interval(record.baseline, " %", factor=100, decimals=1)
-    head = f"{record.images:,} images of {record.source}, {record.split} split; top-1 {top1} with all channels"
+    words = wording_of(findings)
+    head = f"{record.images:,} images of {record.source}, {record.split} split; top-1 {top1} {words.unchanged}"
     console.print(Text(clean(head)))
     heads = (
-        "group",
-        "channels",
-        "MACs",
-        *(f"keep {column}" for column in findings.columns),
+        words.part,
+        words.size,
+        words.work,
+        *(f"{words.column}{column}" for column in findings.columns),
         "recipe",
     )
     console.print(plain_table(heads, _rows(findings)))
@@ -31,22 +33,28 @@ def print_findings(findings: Findings) -> None:
 def _rows(findings: Findings) -> Iterator[tuple[str, ...]]:
     for part in findings.ranked:
         cells = [findings.cell(part.name, column) for column in findings.columns]
-        drops = [interval(cell.drop_points, "", decimals=1) if cell else NONE for cell in cells]
+        drops = [_drop(cell) for cell in cells]
         share = f"{number(100 * part.macs_share, 1)} %"
         yield (
             part.name,
             str(part.size),
             share,
             *drops,
-            findings.chosen.get(part.name, "1"),
+            findings.chosen.get(part.name, wording_of(findings).plain),
         )
+
+
+def _drop(cell: Cell | None) -> str:
+    if cell is None:
+        return NONE
+    noise = f" {number(cell.sqnr_db, 1)} dB" if cell.sqnr_db is not None else ""
+    return interval(cell.drop_points, "", decimals=1) + noise
 
 
 def _outcome(findings: Findings) -> str:
     found = findings.together
+    words = wording_of(findings)
     if found is None:
-        return f"no group can be pruned within {findings.max_drop:g} points by its whole interval"
-    return (
-        f"recommended, all at once: {number(100 * found.macs_share, 1)} % of the MACs left, "
-        f"a drop of {interval(found.drop_points, ' points', decimals=1)} before fine-tuning"
-    )
+        return words.none.format(limit=f"{findings.max_drop:g}")
+    share = words.together.format(share=number(100 * found.macs_share, 1))
+    return f"recommended, all at once: {share}, a drop of {interval(found.drop_points, ' points', decimals=1)}"
