@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from edgeres import __version__
 from edgeres.report.chart import Chart, chart, go, lay_out, text
 from edgeres.report.html import asset, environment, offline, policy, trusted
-from edgeres.report.sensitivity_wording import Wording, wording_of
+from edgeres.report.sensitivity_wording import Wording, recommended, wording_of
 from edgeres.report.wording import Figure, number, percent, points
 from edgeres.sensitivity import Cell, Findings, Part
 
@@ -18,7 +18,7 @@ class Row:
 
     part: Part
     figures: tuple[Figure | None, ...]
-    chosen: str | None
+    chosen: str
 
 
 def render(findings: Findings, recipe: str) -> str:
@@ -114,7 +114,7 @@ def _hover(part: Part, cell: Cell | None, words: Wording) -> str:
 def _row(findings: Findings, part: Part) -> Row:
     found = [findings.cell(part.name, column) for column in findings.columns]
     figures = tuple(_figure(cell) if cell else None for cell in found)
-    return Row(part, figures, findings.chosen.get(part.name))
+    return Row(part, figures, recommended(findings, part.name))
 
 
 def _figure(cell: Cell) -> Figure:

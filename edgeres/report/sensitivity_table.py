@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from edgeres.report.sensitivity_wording import wording_of
+from edgeres.report.sensitivity_wording import recommended, wording_of
 from edgeres.report.terminal import interval, output, plain_table
 from edgeres.report.wording import NONE, clean, number
 from edgeres.sensitivity import Cell, Findings
@@ -40,7 +40,7 @@ def _rows(findings: Findings) -> Iterator[tuple[str, ...]]:
             str(part.size),
             share,
             *drops,
-            findings.chosen.get(part.name, wording_of(findings).plain),
+            recommended(findings, part.name),
         )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from edgeres.sensitivity import Findings
 
@@ -12,8 +13,9 @@ class Wording:
     """`part`, `size`, `work`: heads of a table. `column`: what stands before the name of a change.
 
     `axis`, `caption`: of the map; `{limit}` is the accepted drop in points. `plain`: what is recommended of a part that
-    stays as it is. `unchanged`: how the network is that drops are measured from. `together`: of all that is
-    recommended, `{share}` of the multiply-accumulates; `advice`: what to do then; `none`: nothing is recommended.
+    stays as it is, `chosen`: of one that does not, where it is not called as its column is. `unchanged`: how the network
+    is that drops are measured from. `together`: of all that is recommended, `{share}` of the multiply-accumulates;
+    `advice`: what to do then; `none`: nothing is recommended.
     """
 
     part: str
@@ -27,6 +29,7 @@ class Wording:
     together: str
     advice: str
     none: str
+    chosen: Mapping[str, str] = field(default_factory=dict)
 
 
 WORDINGS = {
@@ -60,6 +63,7 @@ WORDINGS = {
         together="{share} % of the MACs in int8",
         advice="These images chose the layers: measure on the test split.",
         none="nothing is recommended",
+        chosen={"all but it": "float32"},
     ),
 }
 
@@ -67,3 +71,9 @@ WORDINGS = {
 def wording_of(findings: Findings) -> Wording:
     """The wording of a study."""
     return WORDINGS[findings.record.inputs["of"]]
+
+
+def recommended(findings: Findings, part: str) -> str:
+    """What the recipe does with a part."""
+    words, column = wording_of(findings), findings.chosen.get(part)
+    return words.plain if column is None else words.chosen.get(column, column)
