@@ -13,7 +13,7 @@ class Wording:
     """`part`, `size`, `work`: heads of a table. `column`: what stands before the name of a change.
 
     `axis`, `caption`: of the map; `{limit}` is the accepted drop in points. `plain`: what is recommended of a part that
-    stays as it is, `chosen`: of one that does not, where it is not called as its column is. `unchanged`: how the network
+    stays as it is, `chosen`: of one that does not, where its column has another name. `unchanged`: how the network
     is that drops are measured from. `together`: of all that is recommended, `{share}` of the multiply-accumulates;
     `advice`: what to do then; `none`: nothing is recommended.
     """
