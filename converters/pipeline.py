@@ -176,10 +176,10 @@ def _small(pixels: Pixels) -> Pixels:
 def _reference(model: bytes, inputs: NDArray[np.float32], fast: NDArray[np.float32]) -> NDArray[np.float32]:
     """What the outputs should be: integer arithmetic on the reference kernels, which every machine repeats exactly.
 
-    It is in a model that has int8 weights, also where activations are quantized only while it runs. Float kernels
-    agree to rounding, and the reference ones take 60 times longer: there the fast ones serve.
+    It is in a model that has int8 or int4 weights, also where activations are quantized only while it runs. Float
+    kernels agree to rounding, and the reference ones take 60 times longer: there the fast ones serve.
     """
-    if not any(tensor.dtype == "int8" and tensor.constant_bytes for tensor in walk(model).main.tensors):
+    if not any(tensor.dtype in ("int8", "int4") and tensor.constant_bytes for tensor in walk(model).main.tensors):
         return fast
     with REFERENCE.open(model) as exact:
         return exact.infer(inputs)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from edgeres.errors import ArtifactError
 from edgeres.storage import sha256_bytes
 from targets.graph import Graph, Operator, Subgraph, Tensor, arena_bytes, check_calls, check_order, count_kinds
+from targets.layer_names import layer_names
 from targets.options import read_activation, read_calls
 from targets.schema import CUSTOM, IDENTIFIER, OPERATORS, VERSION
 from targets.tensors import Span, read_tensor
@@ -194,8 +195,9 @@ class Port:
 
 @dataclass(frozen=True)
 class Layer:
-    """An operator of the main subgraph, with its first output's name, shape and type."""
+    """An operator of the main subgraph: the Keras `layer` it computes, its first output's name, shape and type."""
 
+    layer: str
     kind: str
     output: str
     shape: tuple[int, ...]
@@ -241,7 +243,10 @@ def describe(content: bytes) -> Description:
         parameter_bytes=graph.parameter_bytes,
         arena_bytes=graph.arena_bytes,
         subgraphs=len(graph.subgraphs),
-        layers=tuple(_layer(operator, graph.main.tensors) for operator in graph.main.operators),
+        layers=tuple(
+            _layer(name, operator, graph.main.tensors)
+            for name, operator in zip(layer_names(graph.main), graph.main.operators, strict=True)
+        ),
         description=graph.description,
         minimum_runtime=graph.minimum_runtime,
     )
@@ -253,11 +258,11 @@ def _port(tensor: Tensor) -> Port:
     return Port(tensor.name, tensor.signature, tensor.dtype, tensor.scales[0], tensor.zero_points[0])
 
 
-def _layer(operator: Operator, tensors: Sequence[Tensor]) -> Layer:
+def _layer(name: str, operator: Operator, tensors: Sequence[Tensor]) -> Layer:
     if not operator.outputs:
-        return Layer(operator.kind, "", (), "")
+        return Layer(name, operator.kind, "", (), "")
     output = tensors[operator.outputs[0]]
-    return Layer(operator.kind, output.name, output.shape, output.dtype)
+    return Layer(name, operator.kind, output.name, output.shape, output.dtype)
 
 
 def _constants(graph: Graph) -> dict[str, int]:

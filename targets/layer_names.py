@@ -48,9 +48,9 @@ def _is_traced_again(graph: Subgraph) -> bool:
 
 def _telling(graph: Subgraph, operator: Operator) -> Iterator[str]:
     """Names of an operator's tensors, the most telling first."""
-    weights = WEIGHTED.get(operator.kind)
-    if weights is not None and weights < len(operator.inputs) and graph.tensors[operator.inputs[weights]].constant:
-        yield graph.tensors[operator.inputs[weights]].name
+    for index in operator.inputs[WEIGHTED.get(operator.kind, len(operator.inputs)) :][:1]:
+        if index >= 0 and graph.tensors[index].constant:
+            yield graph.tensors[index].name
     for index in operator.outputs:
         yield graph.tensors[index].name
     for index in operator.inputs:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from edgeres.errors import ArtifactError
 from edgeres.records import dump, encode
 from targets.flatbuffer import describe, walk
+from targets.layer_names import layer_names
 from targets.schema import FUSED
 from tests.targets.conftest import Models
 from tests.targets.forge import activation, call, constant, forge, shared_operators
@@ -143,6 +144,7 @@ def test_describe_is_json_able_and_agrees_with_the_walk(models: Models) -> None:
         "zero_point": graph.inputs[0].zero_points[0],
     }
     assert [layer.kind for layer in found.layers] == [operator.kind for operator in graph.main.operators]
+    assert [layer.layer for layer in found.layers] == list(layer_names(graph.main))
     assert sum(found.constants.values()) == found.parameter_bytes == graph.parameter_bytes
     assert found.minimum_runtime == "1.6.0"
 
