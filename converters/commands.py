@@ -155,6 +155,7 @@ def sensitivity(
     usual = find_target(target).multiple
     settings = Settings(of, keep_shares(keep), criterion, multiple or usual, within, max_drop)
     require_study(of, out)
+    _require_meaning(of)
     from converters.job import Job
     from edgeres.contracts import contract_for
     from edgeres.data import open_dataset
@@ -171,3 +172,15 @@ def sensitivity(
     write_text(out / PAGE, render(findings, (out / RECIPE).read_text(encoding="utf-8")))
     print_findings(findings)
     click.echo(f"{out / PAGE}, {out / RECIPE} (figures: {out / RECORD})")
+
+
+def _require_meaning(of: str) -> None:
+    """Refuse options of pruning in a study that does not prune."""
+    context = click.get_current_context()
+    given = [
+        f"--{name}"
+        for name in ("keep", "criterion", "target", "multiple")
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if of != "prune" and given:
+        raise ConfigError(f"{', '.join(given)} means nothing with --of {of}", fix="leave it out, or study --of prune")

@@ -205,6 +205,7 @@ def test_a_folder_of_another_model_is_2(
         (["--keep", "nan"], 3, "expected shares in 0 < x <= 1"),
         (["--keep", "1"], 3, "no group becomes narrower"),
         (["--of", "quantise"], 3, "unknown study 'quantise'"),
+        (["--of", "quantize", "--keep", "0.5", "--multiple", "4"], 3, "--keep, --multiple means nothing"),
         (["--criterion", "l3"], 2, "Invalid value"),
         (["--target", "cup", "--multiple", "4"], 6, "unknown target 'cup'"),
         (["--within", "0"], 2, "Invalid value"),
