@@ -7,14 +7,14 @@
     keras3       the network in Keras 3: `from_keras_model`, then the LiteRT Quantizer with its own calibration
 
 Each starts from the model in memory and ends with the bytes of a full-integer flatbuffer. The networks have the same
-random weights, and statistics and biases as training leaves them (of an untrained network all biases are equal). The
-files are timed, and compared on images that calibration did not see by the noise in their scores beside the float
-flatbuffer's.
+random weights, with the statistics of random pictures in their batch norms. The files are timed, and compared on
+pictures that calibration did not see by the noise in their scores beside the float flatbuffer's.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import math
 import resource
@@ -31,14 +31,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.applications import images, plausible
 from benchmarks.paired import save
 from edgeres.records import encode
 from targets.latency import Protocol, measure
 from targets.runtimes.cpu import CPU
 from targets.stats import median_ratio
 
-SHAPE = (1, 224, 224, 3)
-HELD_OUT = 32
+SIDE, CLASSES, HELD_OUT = 224, 1000, 32
+WEIGHTS = "weights.npz"
 
 
 def main() -> None:
@@ -52,6 +53,7 @@ def main() -> None:
         print(json.dumps(_one(options.way, options.images, options.out)))
         return
     with tempfile.TemporaryDirectory() as folder:
+        _write_weights(Path(folder))
         runs = _rounds(options, Path(folder))
         files = {way: (Path(folder) / f"{way}.tflite").read_bytes() for way in (*WAYS, "float32")}
     save("conversion", {"images": options.images, "runs": runs, **_summary(runs), **_files(files)})
@@ -73,13 +75,11 @@ def _rounds(options: argparse.Namespace, folder: Path) -> dict[str, list[dict[st
 
 
 def _one(way: str, count: int, out: Path) -> dict[str, float]:
-    """Convert once: seconds, and the peak of resident memory in bytes from the model in memory on."""
-    random = np.random.default_rng(1)
-    images = [random.uniform(0, 255, SHAPE).astype(np.float32) for _ in range(count)]
-    model = _network() if way != "keras3" else _keras3_network()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Convert once: seconds, and the peak of the process' resident memory in bytes."""
+    calibration = [image[None] for image in images(count, SIDE, seed=1)]
+    model = _network(way, out.parent)
     started = time.perf_counter()
-    content = WAYS[way](model, images)
+    content = WAYS[way](model, calibration)
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     out.write_bytes(content)
@@ -87,53 +87,38 @@ def _one(way: str, count: int, out: Path) -> dict[str, float]:
         from converters.export import to_flatbuffer
 
         out.with_name("float32.tflite").write_bytes(to_flatbuffer(model))
-    return {"seconds": round(seconds, 3), "peak_bytes": peak << 10, "before_bytes": before << 10}
+    return {"seconds": round(seconds, 3), "peak_bytes": peak << 10}
 
 
-def _network() -> Any:
-    """ResNet-50 as Keras 2 has it, its weights random, its statistics and biases those of no particular training."""
+def _write_weights(folder: Path) -> None:
+    """Weights with which activations have plausible ranges, in the order in which both generations list them."""
     import tf_keras
 
-    model = tf_keras.applications.ResNet50(weights=None)
-    _randomize(model)
+    weights = plausible(tf_keras, "ResNet50", SIDE, classes=CLASSES).get_weights()
+    np.savez(folder / WEIGHTS, *weights)
+
+
+def _network(way: str, folder: Path) -> Any:
+    """ResNet-50 of `keras.applications`, of the generation that the way takes."""
+    applications = importlib.import_module("keras" if way == "keras3" else "tf_keras").applications
+    model = applications.ResNet50(weights=None, classes=CLASSES, classifier_activation=None)
+    with np.load(folder / WEIGHTS) as stored:
+        model.set_weights([stored[name] for name in stored.files])
     return model
 
 
-def _keras3_network() -> Any:
-    import keras
-
-    model = keras.applications.ResNet50(weights=None)
-    _randomize(model)
-    return model
-
-
-def _randomize(model: Any) -> None:
-    """The same weights in either generation: both list them in one order."""
-    random = np.random.default_rng(0)
-
-    def drawn(weight: NDArray[np.float32], path: str) -> NDArray[np.float32]:
-        if weight.ndim > 1:
-            return random.normal(0, math.sqrt(2 / math.prod(weight.shape[:-1])), weight.shape)
-        if "variance" in path or "gamma" in path:
-            return random.uniform(0.5, 1.5, weight.shape)
-        return random.normal(0, 0.1, weight.shape)
-
-    names = [getattr(weight, "path", weight.name) for weight in model.weights]
-    model.set_weights([drawn(weight, name) for weight, name in zip(model.get_weights(), names, strict=True)])
-
-
-def _edgeres(model: Any, images: list[NDArray[np.float32]]) -> bytes:
+def _edgeres(model: Any, pictures: list[NDArray[np.float32]]) -> bytes:
     from converters.export import to_flatbuffer
     from converters.quantization.post_training import quantize
 
-    return quantize(to_flatbuffer(model), "int8", images=images)
+    return quantize(to_flatbuffer(model), "int8", images=pictures)
 
 
-def _tensorflow(model: Any, images: list[NDArray[np.float32]]) -> bytes:
+def _tensorflow(model: Any, pictures: list[NDArray[np.float32]]) -> bytes:
     import tensorflow as tf
 
     def representative() -> Iterator[list[NDArray[np.float32]]]:
-        yield from ([image] for image in images)
+        yield from ([image] for image in pictures)
 
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -143,7 +128,7 @@ def _tensorflow(model: Any, images: list[NDArray[np.float32]]) -> bytes:
     return bytes(converter.convert())
 
 
-def _keras3(model: Any, images: list[NDArray[np.float32]]) -> bytes:
+def _keras3(model: Any, pictures: list[NDArray[np.float32]]) -> bytes:
     import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter
     from litert_quantizer import quantizer, recipe
@@ -151,7 +136,7 @@ def _keras3(model: Any, images: list[NDArray[np.float32]]) -> bytes:
     content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
     (name,) = Interpreter(model_content=content).get_signature_list()["serving_default"]["inputs"]
     work = quantizer.Quantizer(bytearray(content), recipe.static_wi8_ai8())
-    seen = work.calibrate({"serving_default": [{name: image} for image in images]})
+    seen = work.calibrate({"serving_default": [{name: image} for image in pictures]})
     return bytes(work.quantize(seen).quantized_model)
 
 
@@ -177,11 +162,10 @@ def _summary(runs: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
 
 def _files(files: dict[str, bytes]) -> dict[str, Any]:
     """Size, signal to quantization noise of the scores in dB, and latency of the int8 files against TensorFlow's."""
-    random = np.random.default_rng(2)
-    images = random.uniform(0, 255, (HELD_OUT, *SHAPE[1:])).astype(np.float32)
+    held_out = images(HELD_OUT, SIDE, seed=2)
     sessions = {way: CPU.open(content) for way, content in files.items()}
     try:
-        scores = {way: session.infer(images) for way, session in sessions.items()}
+        scores = {way: session.infer(held_out) for way, session in sessions.items()}
         reference = scores["float32"]
         sqnr = {
             way: float(10 * np.log10((reference**2).sum() / ((scores[way] - reference) ** 2).sum())) for way in WAYS
