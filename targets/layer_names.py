@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import reduce
 
 from targets.graph import Operator, Subgraph
 
@@ -23,6 +24,9 @@ _HEAVY = re.compile("conv|depthwise|separable|matmul", re.IGNORECASE)
 _TRACED_AGAIN = re.compile(r"_1$")
 """What Keras 3 leaves at the end of every network's and layer's name when a model is exported."""
 
+_WRAPPED = re.compile(r"^quant_")
+"""What tfmot puts before the name of every layer that it trains as int8."""
+
 
 def layer_names(graph: Subgraph) -> tuple[str, ...]:
     """For each operator the layer that it computes: of fused ones the first, the convolution of a folded batch norm.
@@ -30,20 +34,21 @@ def layer_names(graph: Subgraph) -> tuple[str, ...]:
     An operator that no layer is known of has its kind and place, `PAD_3`. Several operators of one layer (a softmax of
     its parts, a normalization's product and sum) have the same name.
     """
-    again = _is_traced_again(graph)
+    added = [mark for mark, first in ((_TRACED_AGAIN, 0), (_WRAPPED, 1)) if _is_everywhere(mark, graph, first)]
     found = []
     for place, operator in enumerate(graph.operators):
         layer = next((layer for name in _telling(graph, operator) if (layer := _of_name(name, operator))), None)
         if layer is None:
             found.append(f"{operator.kind}_{place}")
         else:
-            found.append(_TRACED_AGAIN.sub("", layer) if again else layer)
+            found.append(reduce(lambda name, mark: mark.sub("", name), added, layer))
     return tuple(found)
 
 
-def _is_traced_again(graph: Subgraph) -> bool:
+def _is_everywhere(mark: re.Pattern[str], graph: Subgraph, first: int) -> bool:
+    """Whether every name has it, of networks (`first` 0) and layers or of layers (1): then no user chose it."""
     paths = [path for operator in graph.operators for i in operator.outputs for path in _paths(graph.tensors[i].name)]
-    return bool(paths) and all(_TRACED_AGAIN.search(part) for path in paths for part in path[:_PATH])
+    return bool(paths) and all(mark.search(part) for path in paths for part in path[first:_PATH])
 
 
 def _telling(graph: Subgraph, operator: Operator) -> Iterator[str]:

@@ -6,19 +6,22 @@ its pixels first (Rescaling, Normalization) stays outside, in float.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
-from tensorflow_model_optimization.quantization.keras import default_8bit
-from tensorflow_model_optimization.quantization.keras.collab_opts import Default8BitPrunePreserveQuantizeScheme
+from numpy.typing import NDArray
 
 from converters.export import keras_outputs, to_flatbuffer
 from converters.finetuning import fine_tune, gives_logits
 from converters.job import Job, require_classes
 from converters.quantization import calibration
+from converters.quantization.initial_ranges import calibrate, settle_weights
+from converters.quantization.layout import OutputOnly, annotate, scheme
+from converters.quantization.standalone_norms import StandaloneNorm, stand_alone
 from converters.steps import AwareStep
 from edgeres.errors import ModelError
 from edgeres.keras_file import read_keras_file
@@ -34,11 +37,8 @@ fall either way, and does so more often the deeper a network is. A wrong convers
 """
 
 _IMAGES = 16
-_SCHEMES = {
-    "sparsity": Default8BitPrunePreserveQuantizeScheme,
-    "none": default_8bit.Default8BitQuantizeScheme,
-}
-_OUTSIDE = (keras.layers.Rescaling, keras.layers.Normalization, keras.layers.Resizing, keras.layers.CenterCrop)
+_CALIBRATION_IMAGES = 256
+_CALIBRATION_BATCH = 32
 _OTHERWISE = "quantize after training instead: the steps export and quantize"
 
 
@@ -55,7 +55,9 @@ def run(settings: AwareStep, job: Job, source: Path, state: Path) -> bytes:
     require_classes(found.model.output_shape[-1], job)
     with muted():
         model = rounded(found.model, settings)
+        calibrate(model, _batches(job))
         fine_tune(model, settings, job, state=state, logits=gives_logits(found.model))
+        settle_weights(model)
     content = to_flatbuffer(model, trained_int8=True)
     _prove_parity(model, content, job)
     return content
@@ -68,15 +70,11 @@ def rounded(model: Any, settings: AwareStep) -> Any:
         ModelError: a layer that tfmot does not know how to quantize.
     """
     quantization = tfmot.quantization.keras
-
-    def annotate(layer: Any) -> Any:
-        outside = _OutputOnly() if isinstance(layer, _OUTSIDE) else None
-        return quantization.quantize_annotate_layer(layer, quantize_config=outside)
-
+    plain = stand_alone(model)
     try:
-        with quantization.quantize_scope({"_OutputOnly": _OutputOnly}):
-            annotated = keras.models.clone_model(model, clone_function=annotate)
-            return quantization.quantize_apply(annotated, _SCHEMES[settings.preserve]())
+        with quantization.quantize_scope({"OutputOnly": OutputOnly, "StandaloneNorm": StandaloneNorm}):
+            annotated = keras.models.clone_model(plain, clone_function=annotate)
+            return quantization.quantize_apply(annotated, scheme(preserve_zeros=settings.preserve == "sparsity"))
     except (ValueError, RuntimeError) as problem:
         raise ModelError(
             "tfmot cannot quantize this model while it is trained",
@@ -85,27 +83,11 @@ def rounded(model: Any, settings: AwareStep) -> Any:
         ) from problem
 
 
-class _OutputOnly(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc]  # tfmot has no types
-    """For a layer that computes in float: only what it gives is rounded. The methods are tfmot's interface."""
-
-    def get_weights_and_quantizers(self, layer: Any) -> list[Any]:  # noqa: ARG002
-        return []
-
-    def get_activations_and_quantizers(self, layer: Any) -> list[Any]:  # noqa: ARG002
-        return []
-
-    def set_quantize_weights(self, layer: Any, quantize_weights: Any) -> None:
-        pass
-
-    def set_quantize_activations(self, layer: Any, quantize_activations: Any) -> None:
-        pass
-
-    def get_output_quantizers(self, layer: Any) -> list[Any]:  # noqa: ARG002
-        quantizers = tfmot.quantization.keras.quantizers
-        return [quantizers.MovingAverageQuantizer(num_bits=8, per_axis=False, symmetric=False, narrow_range=False)]
-
-    def get_config(self) -> dict[str, Any]:
-        return {}
+def _batches(job: Job) -> Iterator[NDArray[np.float32]]:
+    """Training images that the ranges begin with: float32 (n, height, width, channels)."""
+    images = list(calibration.inputs(job.dataset.split("train").head(_CALIBRATION_IMAGES), job.contract))
+    for start in range(0, len(images), _CALIBRATION_BATCH):
+        yield np.concatenate(images[start : start + _CALIBRATION_BATCH])
 
 
 def _prove_parity(model: Any, content: bytes, job: Job) -> None:

@@ -44,3 +44,9 @@ def test_what_keras_3_adds_to_every_name_is_taken_off() -> None:
 def test_names_that_end_so_by_themselves_stay() -> None:
     found = graph(("CONV_2D", "", "net_1/conv_1/Conv2D"), ("ADD", "", "net_1/sum/add"))
     assert layer_names(found) == ("conv_1", "sum")
+
+
+def test_what_tfmot_puts_before_every_name_is_taken_off() -> None:
+    conv = ("CONV_2D", "", "net/quant_conv/Conv2D")
+    assert layer_names(graph(conv, ("ADD", "", "net/quant_sum/add"))) == ("conv", "sum")
+    assert layer_names(graph(conv, ("ADD", "", "net/sum/add"))) == ("quant_conv", "sum")
