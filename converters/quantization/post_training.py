@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from converters.job import Job
 from converters.quantization import calibration
 from converters.quantization.gptq import rounded
+from converters.quantization.left_in_float import require_taken
 from converters.quantization.measured import measured
 from converters.quantization.ranges import ranges
 from converters.quantization.rules import rules
@@ -40,9 +41,14 @@ def quantize(model: bytes, mode: str, *, images: Iterable[NDArray[np.float32]] =
 
 def run(settings: QuantizeStep, job: Job, source: Path, state: Path) -> bytes:  # noqa: ARG001  # all are called alike
     """The pipeline's step: a float32 flatbuffer to a quantized one."""
-    found = measured(source, job, settings.images) if settings.calibrates else None
+    model = source.read_bytes()
+    if not settings.calibrates:
+        return quantized(model, settings, None)
+    found = measured(source, job, settings.images)
     images = calibration.inputs(job.calibration(settings.images), job.contract)
-    return quantized(_compensated(source.read_bytes(), settings, images), settings, found)
+    content = quantized(_compensated(model, settings, images), settings, found)
+    require_taken(walk(model).main, walk(content).main, settings)
+    return content
 
 
 def _compensated(model: bytes, settings: QuantizeStep, images: Iterable[NDArray[np.float32]]) -> bytes:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from converters.quantization.histogram import Counter, Histogram
 from converters.quantization.observer import Observer
+from converters.quantization.thumbnails import thumbnail
 from edgeres.errors import DataError, ModelError
 
 _COUNTED = 8192
@@ -29,7 +30,7 @@ class Statistics:
     """`names`: the tensors (t). `lows`, `highs`: float32 (images, t). `scores`: the outputs, float32 (images, classes).
 
     `peaks`: for each tensor the largest magnitude in each channel (last axis) over all images, float32 (channels,).
-    `ranks`: dimensions of each tensor.
+    `ranks`: dimensions of each tensor. `thumbnails`: of the images, float32 (images, side, side, channels).
     """
 
     names: tuple[str, ...]
@@ -39,6 +40,7 @@ class Statistics:
     histograms: tuple[Histogram, ...]
     peaks: tuple[NDArray[np.float32], ...]
     scores: NDArray[np.float32]
+    thumbnails: NDArray[np.float32]
 
     @property
     def images(self) -> int:
@@ -63,6 +65,7 @@ class Statistics:
             peaks=np.concatenate(self.peaks),
             channels=np.array([len(each) for each in self.peaks]),
             scores=self.scores,
+            thumbnails=self.thumbnails,
         )
         return buffer.getvalue()
 
@@ -81,6 +84,7 @@ def decoded(content: bytes) -> Statistics:
             histograms=tuple(Histogram(counts, radius) for counts, radius in histograms),
             peaks=tuple(np.split(stored["peaks"], ends)),
             scores=stored["scores"],
+            thumbnails=stored["thumbnails"],
         )
 
 
@@ -88,13 +92,20 @@ def collect(model: bytes, images: Iterable[NDArray[np.float32]]) -> Statistics:
     """Run images through a float32 flatbuffer made by `converters.export`: float32 (1, height, width, channels) each.
 
     Raises:
-        DataError: no image.
+        DataError: no image, or an input that is not a number.
         ModelError: an activation is not a number; names the tensor.
     """
     observer = Observer(model, threads=os.cpu_count() or 1)
     seen = [_Seen() for _ in observer.names]
-    scores = []
+    scores: list[NDArray[np.float32]] = []
+    small: list[NDArray[np.float32]] = []
     for image in images:
+        if not np.isfinite(image).all():
+            raise DataError(
+                f"input {len(scores) + 1} of calibration is not a number everywhere",
+                fix="correct scale, mean and std of the preprocessing",
+            )
+        small.append(thumbnail(image))
         observer.run(image, lambda place, values: seen[place].add(values, observer.names[place]))
         scores.append(observer.scores().copy())
     if not scores:
@@ -107,6 +118,7 @@ def collect(model: bytes, images: Iterable[NDArray[np.float32]]) -> Statistics:
         tuple(tensor.counter.found() for tensor in seen),
         tuple(tensor.peaks for tensor in seen),
         np.stack(scores),
+        np.stack(small),
     )
 
 
