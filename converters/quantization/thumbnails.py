@@ -15,18 +15,26 @@ ALIKE = 0.998
 """Correlation from which two are the same image: a copy in JPEG at quality 75 has more, no two digits have (0.996)."""
 
 
+_LITTLE = 1e-3
+"""Contrast as a share of the largest value; a single colour has less, for rounding alone makes it."""
+
+_LEAST = 1e-30
+
+
 def thumbnail(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Area means of an input (1, height, width, channels), each channel less its mean: float32 (side, side, channels).
 
     Their square sum is 1, so that a product of two is their correlation; all 0 for an image of a single colour.
     """
-    _, height, width, _ = image.shape
+    _, height, width, channels = image.shape
     side = min(SIDE, height, width)
-    if not np.ptp(image, axis=(0, 1, 2)).any():
-        return np.zeros((side, side, image.shape[-1]), np.float32)
-    small = np.einsum("sh,hwc,tw->stc", _areas(side, height), image[0], _areas(side, width), optimize=True)
+    rows = (_areas(side, height) @ image.reshape(height, -1)).reshape(side, width, channels)
+    small = _areas(side, width) @ rows
     small = small - small.mean(axis=(0, 1))
-    found: NDArray[np.float32] = (small / max(float(np.linalg.norm(small)), 1e-30)).astype(np.float32)
+    contrast = float(np.linalg.norm(small))
+    if contrast <= _LITTLE * float(np.abs(image).max()) and not np.ptp(image, axis=(0, 1, 2)).any():
+        return np.zeros_like(small)
+    found: NDArray[np.float32] = small / max(contrast, _LEAST)
     return found
 
 
