@@ -43,7 +43,7 @@ class Fit:
     """The preset by which a model is right most often, and significantly more often than by the one given.
 
     `given`, `fitting`: top-1 by each on the same images. `gain_points`: the paired difference. `certain`: whether it is
-    then a good classifier too; an untrained network may be right by luck, but hardly that often.
+    then a good classifier too; an untrained network is right by luck, but hardly that often.
     """
 
     preset: str

@@ -71,7 +71,8 @@ def _outlier(found: Statistics, activation: Activation, covered: Coverage | None
         f"{usual:.4g}: with one scale for all that has {256 * usual / float(peaks.max()):.1f} of 256 steps"
     )
     layers = ", ".join(dict.fromkeys((activation.layer, *activation.readers)))
-    fix = f"keep what writes and reads it in int16x8 or float32 (`quantize.layers`): {layers}"
+    # Not int16x8: the weights that make up for it in what reads it would be rounded to nothing.
+    fix = f"keep what writes and what reads it in float32 (`quantize.layers`): {layers}"
     return Finding("outlier channel", activation.layer, consequence, fix, "warning")
 
 

@@ -30,7 +30,7 @@ class Statistics:
     """`names`: the tensors (t). `lows`, `highs`: float32 (images, t). `scores`: the outputs, float32 (images, classes).
 
     `peaks`: for each tensor the largest magnitude in each channel (last axis) over all images, float32 (channels,).
-    `ranks`: dimensions of each tensor. `thumbnails`: of the images, float32 (images, side, side, channels).
+    `ranks`: dimensions of each tensor. `thumbnails`: of the images, float32 (images, h, w, channels).
     """
 
     names: tuple[str, ...]

@@ -14,7 +14,6 @@ SIDE = 16
 ALIKE = 0.998
 """Correlation from which two are the same image: a copy in JPEG at quality 75 has more, no two digits have (0.996)."""
 
-
 _LITTLE = 1e-3
 """Contrast as a share of the largest value; a single colour has less, for rounding alone makes it."""
 
@@ -22,14 +21,13 @@ _LEAST = 1e-30
 
 
 def thumbnail(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Area means of an input (1, height, width, channels), each channel less its mean: float32 (side, side, channels).
+    """Area means of an input (1, height, width, channels), each channel less its mean: float32 (h, w, channels).
 
     Their square sum is 1, so that a product of two is their correlation; all 0 for an image of a single colour.
     """
     _, height, width, channels = image.shape
-    side = min(SIDE, height, width)
-    rows = (_areas(side, height) @ image.reshape(height, -1)).reshape(side, width, channels)
-    small = _areas(side, width) @ rows
+    rows = (_areas(height) @ image.reshape(height, -1)).reshape(-1, width, channels)
+    small = _areas(width) @ rows
     small = small - small.mean(axis=(0, 1))
     contrast = float(np.linalg.norm(small))
     if contrast <= _LITTLE * float(np.abs(image).max()) and not np.ptp(image, axis=(0, 1, 2)).any():
@@ -39,8 +37,9 @@ def thumbnail(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @lru_cache
-def _areas(side: int, length: int) -> NDArray[np.float32]:
-    """The share of each of `length` pixels in each of `side` equal cells, the same from both ends."""
+def _areas(length: int) -> NDArray[np.float32]:
+    """The share of each of `length` pixels in each of equal cells, `SIDE` at most, the same from both ends."""
+    side = min(SIDE, length)
     edges, pixels = np.linspace(0, length, side + 1), np.arange(length)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
     shares: NDArray[np.float32] = (np.clip(overlap, 0, None) * side / length).astype(np.float32)
@@ -48,7 +47,7 @@ def _areas(side: int, length: int) -> NDArray[np.float32]:
 
 
 def flat(thumbnails: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which images are of a single colour: (images, side, side, channels) to bool (images,)."""
+    """Which images are of a single colour: (images, h, w, channels) to bool (images,)."""
     return np.asarray(~np.any(thumbnails, axis=(1, 2, 3)))
 
 
@@ -71,9 +70,10 @@ def copies(thumbnails: NDArray[np.float32]) -> tuple[list[tuple[int, int]], list
 
 
 def _turns(thumbnails: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    """The eight symmetries of the square, that which changes nothing first."""
+    """The eight symmetries of the square, or the four of what is none, that which changes nothing first."""
+    quarter = 1 if thumbnails.shape[1] == thumbnails.shape[2] else 2
     for faces in (thumbnails, thumbnails[:, :, ::-1]):
-        for quarters in range(4):
+        for quarters in range(0, 4, quarter):
             yield np.rot90(faces, quarters, axes=(1, 2))
 
 

@@ -31,10 +31,12 @@ def as_jpeg(image: Pictures) -> Pictures:
     return np.asarray(Image.open(buffer))
 
 
-@pytest.mark.parametrize(("height", "width", "side"), [(32, 32, SIDE), (45, 37, SIDE), (12, 9, 9)])
-def test_a_thumbnail_turns_as_its_image_does(height: int, width: int, side: int) -> None:
+@pytest.mark.parametrize(
+    ("height", "width", "shape"), [(32, 32, (SIDE, SIDE)), (45, 37, (SIDE, SIDE)), (12, 9, (12, 9)), (1, 40, (1, SIDE))]
+)
+def test_a_thumbnail_turns_as_its_image_does(height: int, width: int, shape: tuple[int, int]) -> None:
     image = pictures(1, height, width)
-    assert small(image).shape == (1, side, side, 3)
+    assert small(image).shape == (1, *shape, 3)
     np.testing.assert_allclose(np.linalg.norm(small(image)), 1, rtol=1e-5)
     np.testing.assert_allclose(small(image[:, :, ::-1]), small(image)[:, :, ::-1], atol=1e-5)
     np.testing.assert_allclose(small(np.rot90(image, axes=(1, 2))), np.rot90(small(image), axes=(1, 2)), atol=1e-5)
@@ -58,6 +60,11 @@ def test_copies_are_told_from_mirrored_and_turned_ones(keep: object) -> None:
     same, turned = copies(small(np.concatenate([images, again])))
     assert same == [(1, 6)]
     assert turned == [(0, 8), (0, 9), (3, 7)]
+
+
+def test_what_is_not_square_is_mirrored_but_not_turned() -> None:
+    images = pictures(4, 12, 9)
+    assert copies(small(np.concatenate([images, images[:1, ::-1], images[2:3, ::-1, ::-1]]))) == ([], [(0, 4), (2, 5)])
 
 
 def test_a_single_colour_is_flat_and_a_copy_of_nothing() -> None:
