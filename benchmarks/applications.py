@@ -94,10 +94,10 @@ def measure(keras_name: str, name: str) -> dict[str, Any]:
     return row
 
 
-def plausible(keras: Any, name: str, side: int) -> Any:
+def plausible(keras: Any, name: str, side: int, *, classes: int = CLASSES) -> Any:
     """A network with random weights whose batch norms know the statistics of random images."""
     build = getattr(keras.applications, name)
-    model = build(weights=None, input_shape=(side, side, 3), classes=CLASSES, classifier_activation=None)
+    model = build(weights=None, input_shape=(side, side, 3), classes=classes, classifier_activation=None)
     norms = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
     for layer in norms:
         layer.momentum = 0.0  # the statistics of the last batch

@@ -66,6 +66,10 @@ class Effects(Protocol):
     def recipe(self, changes: Changes) -> dict[str, Any]:
         """A recipe that makes these changes, and no other."""
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What else was found, in sentences."""
+
 
 class Notebook:
     """The record of a study, and the measuring of what it lacks.

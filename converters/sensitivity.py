@@ -127,7 +127,7 @@ def study(job: Job, settings: Settings, out: Path) -> Findings:
     outcome = effects.outcome(chosen)
     together = notebook.together(plan, outcome) if outcome else None
     _write_recipe(out / RECIPE, effects.recipe(chosen), settings)
-    return replace(findings, record=notebook.record, chosen=chosen, together=together)
+    return replace(findings, record=notebook.record, chosen=chosen, together=together, remarks=effects.remarks)
 
 
 def _notes(images: int, needed: int, settings: Settings) -> tuple[str, ...]:

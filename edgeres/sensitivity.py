@@ -69,7 +69,7 @@ class Findings:
 
     `columns`: names of the changes, the mildest first. `settings`: for each part what each column means for it, None
     where it changes nothing. `chosen`: the column recommended for a part; parts that are absent stay as they are.
-    `together`: all that was chosen at once. `notes`: what a reader must know.
+    `together`: all that was chosen at once. `notes`: what a reader must know. `remarks`: what else was found.
     """
 
     record: Sensitivity
@@ -79,6 +79,7 @@ class Findings:
     together: Cell | None
     max_drop: float
     notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     _cells: dict[tuple[str, str], Cell] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -68,14 +68,19 @@ class Session(Protocol):
 
 
 class Target(Protocol):
-    """A place where a flatbuffer can run. `kind` groups targets: cpu, gpu, npu, microcontroller, device, …
+    """A place where a flatbuffer can run."""
 
-    `multiple`: how many channels its kernels compute at a time; a layer of another width leaves a part of them idle.
-    """
+    @property
+    def name(self) -> str:
+        """As it is asked for: `--target NAME`."""
 
-    name: str
-    kind: str
-    multiple: int
+    @property
+    def kind(self) -> str:
+        """What targets are grouped by: cpu, gpu, npu, microcontroller, device, …"""
+
+    @property
+    def multiple(self) -> int:
+        """How many channels its kernels compute at a time; a layer of another width leaves a part of them idle."""
 
     def check(self) -> Availability:
         """Whether it can run here; never raises, imports nothing that can crash this process."""

@@ -129,6 +129,11 @@ class GroupEffects:
         """All that was chosen."""
         return chosen
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def recipe(self, changes: Changes) -> dict[str, Any]:
         """A recipe with these shares; groups without a change are kept whole."""
         shares = [float(changes.get(name, 1)) for name in self._groups]

@@ -22,6 +22,7 @@ from converters.sensitivity import Settings
 from converters.steps import QuantizeStep
 from edgeres.data import Split
 from edgeres.sensitivity import Cell, Findings, Part
+from targets.exactness import exactness
 from targets.flatbuffer import walk
 from targets.graph import Operator, Subgraph
 from targets.layer_names import WEIGHTED, layer_names
@@ -37,6 +38,8 @@ MOST_LEFT = 8
 _log = logging.getLogger(__name__)
 
 _BATCH = 32
+_EXACT = 32
+"""Images that run on the reference kernels too, some thirty times as slow."""
 _IMAGES: int = QuantizeStep.model_fields["images"].default
 
 
@@ -137,6 +140,13 @@ class LayerEffects:
         step = {"step": "quantize", "mode": "int8", "images": _IMAGES} | ({"layers": layers} if layers else {})
         return {"name": "int8-by-layer", "steps": [{"step": "export"}, step]}
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What of a drop is due to the kernels."""
+        return (
+            f"Int8 throughout, on {CPU.name}: {exactness(self._changed({WHOLE: ALONE}), self._inputs(0, _EXACT))}.",
+        )
+
     def _scores(self, changes: Changes) -> NDArray[np.float32]:
         key = tuple(sorted(changes.items()))
         if key not in self._cached:
@@ -160,16 +170,14 @@ class LayerEffects:
         return quantized(self._model, QuantizeStep(step="quantize", mode="int8", **own), self._found)
 
     def _run(self, model: bytes) -> NDArray[np.float32]:
-        contract = self._job.contract
         with CPU.open(model, threads=os.cpu_count() or 1) as session:
             return np.concatenate(
-                [
-                    session.infer(
-                        np.stack([contract.normalize(pixels) for pixels in self._pixels[start : start + _BATCH]])
-                    )
-                    for start in range(0, len(self._pixels), _BATCH)
-                ]
+                [session.infer(self._inputs(start, _BATCH)) for start in range(0, len(self._pixels), _BATCH)]
             )
+
+    def _inputs(self, start: int, count: int) -> NDArray[np.float32]:
+        """Some of the images as the model takes them: float32 (count, height, width, channels)."""
+        return np.stack([self._job.contract.normalize(pixels) for pixels in self._pixels[start : start + count]])
 
     @cached_property
     def _pixels(self) -> NDArray[np.uint8]:

@@ -22,14 +22,16 @@ class Observer:
     `names`: of the activation tensors, the input first, then the outputs of the operators in their order.
     """
 
-    def __init__(self, model: bytes, *, threads: int) -> None:
+    def __init__(self, model: bytes, *, threads: int, like: Observer | None = None) -> None:
+        """`like`: an observer of the same file, whose copy of it is used here too."""
         graph = walk(model).main
         written = [index for operator in graph.operators for index in operator.outputs]
         self._shown = [index for index in (*graph.inputs, *written) if graph.tensors[index].dtype == "float32"]
         self.names = tuple(graph.tensors[index].name for index in self._shown)
         self.ranks = tuple(len(graph.tensors[index].shape) for index in self._shown)
         self._input, self._output = graph.inputs[0], graph.outputs[0]
-        self._interpreter = Interpreter(model_content=_all_shown(model, written), num_threads=threads)
+        self._content: bytes = _all_shown(model, written) if like is None else like._content
+        self._interpreter = Interpreter(model_content=self._content, num_threads=threads)
         self._interpreter.allocate_tensors()
 
     def run(self, image: NDArray[np.float32], see: Callable[[int, NDArray[np.float32]], None]) -> None:
@@ -53,3 +55,9 @@ def _all_shown(model: bytes, written: list[int]) -> bytes:
     copied.subgraphs[0].outputs = np.array(written, np.int32)
     copied.signatureDefs = None  # it names the outputs that were
     return bytes(flatbuffer_utils.convert_object_to_bytearray(copied))
+
+
+def observers(model: bytes, count: int) -> list[Observer]:
+    """Several of one thread each, which may run at the same time, with one copy of the file between them."""
+    first = Observer(model, threads=1)
+    return [first, *(Observer(model, threads=1, like=first) for _ in range(count - 1))]

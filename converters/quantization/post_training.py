@@ -36,24 +36,20 @@ def quantize(model: bytes, mode: str, *, images: Iterable[NDArray[np.float32]] =
     """
     step = QuantizeStep.model_validate({"step": "quantize", "mode": mode, **settings})
     inputs = list(images)
-    return quantized(_compensated(model, step, inputs), step, collect(model, inputs) if step.calibrates else None)
+    found = collect(model, inputs) if step.calibrates else None
+    return quantized(rounded(model, step, inputs) if step.weights == "gptq" else model, step, found)
 
 
 def run(settings: QuantizeStep, job: Job, source: Path, state: Path) -> bytes:  # noqa: ARG001  # all are called alike
     """The pipeline's step: a float32 flatbuffer to a quantized one."""
-    model = source.read_bytes()
-    if not settings.calibrates:
-        return quantized(model, settings, None)
-    found = measured(source, job, settings.images)
-    images = calibration.inputs(job.calibration(settings.images), job.contract)
-    content = quantized(_compensated(model, settings, images), settings, found)
-    require_taken(walk(model).main, walk(content).main, settings)
+    found = measured(source, job, settings.images) if settings.calibrates else None
+    model = whole = source.read_bytes()
+    if settings.weights == "gptq":
+        model = rounded(model, settings, calibration.inputs(job.calibration(settings.images), job.contract))
+    content = quantized(model, settings, found)
+    if settings.calibrates:
+        require_taken(walk(whole).main, walk(content).main, settings)
     return content
-
-
-def _compensated(model: bytes, settings: QuantizeStep, images: Iterable[NDArray[np.float32]]) -> bytes:
-    """The model whose weights make up for their rounding, where that is asked for."""
-    return rounded(model, settings, images) if settings.weights == "gptq" else model
 
 
 def quantized(model: bytes, settings: QuantizeStep, found: Statistics | None) -> bytes:

@@ -28,6 +28,8 @@ def print_findings(findings: Findings) -> None:
     )
     console.print(plain_table(heads, _rows(findings)))
     console.print(Text(_outcome(findings)))
+    for remark in findings.remarks:
+        console.print(Text(clean(remark)))
 
 
 def _rows(findings: Findings) -> Iterator[tuple[str, ...]]:

@@ -42,6 +42,14 @@ def precisions(content: bytes) -> dict[str, str]:
     return {layer: graph.tensors[each.inputs[1]].dtype for layer, each in operators if each.kind in WEIGHTED}
 
 
+def test_the_kernels_part_in_a_drop_is_told(findings: Findings, capsys: pytest.CaptureFixture[str]) -> None:
+    (remark,) = findings.remarks
+    assert "of the scores of 32 images are those of the reference kernels bit for bit" in remark
+    assert remark in render(findings, "steps: []")
+    print_findings(findings)
+    assert "bit for bit" in capsys.readouterr().out
+
+
 def test_one_layer_is_int8_or_all_but_one(effects: LayerEffects) -> None:
     alone, left = (precisions(effects._changed({"stem_conv": column})) for column in (ALONE, LEFT))
     assert {layer for layer, dtype in alone.items() if dtype == "int8"} == {"stem_conv"}
