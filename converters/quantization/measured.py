@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 from converters.cache import cached, key_of
@@ -29,6 +30,7 @@ def measured(model: Path, job: Job, images: int) -> Statistics:
             "model": sha256_file(model),
             "images": job.fingerprint(Material("calibration", images)),
             "contract": encode(job.contract),
+            "record": [each.name for each in fields(Statistics)],
             "versions": versions(),
         }
     )

@@ -8,25 +8,7 @@ import pytest
 from tf_keras import layers
 from tf_keras.initializers import Constant
 
-from converters.quantization.activations import activations
-from converters.quantization.coverage import coverage
-from converters.quantization.lint_activations import activation_findings
-from converters.quantization.post_training import quantize
-from converters.quantization.statistics import collect
-from edgeres.calibration import Coverage
-from edgeres.findings import Finding
-from targets.flatbuffer import walk
-from tests.converters.quantization.lintable import Body, conv, floating, head, pictures, softmax_of
-
-
-def looked_at(body: Body, **settings: Any) -> tuple[list[Finding], dict[str, Coverage]]:
-    """What is said of a network once it is quantized (to int8 unless told), and its coverage by layer."""
-    source, settings = floating(body), {"mode": "int8", "images": pictures(8, 255), **settings}
-    product = quantize(source, **settings)
-    found = collect(source, settings["images"])
-    seen = activations(found, walk(source).main, walk(product).main)
-    covered = {each.column: its for each in seen if (its := coverage(found, each)) is not None}
-    return list(activation_findings(found, seen, covered)), {each.layer: each for each in covered.values()}
+from tests.converters.quantization.lintable import conv, head, looked_at, pictures, softmax_of
 
 
 def loud(image: Any) -> Any:
@@ -111,22 +93,3 @@ def test_a_range_that_a_few_values_set_is_told_with_the_steps_that_are_left() ->
 
 def test_sure_probabilities_are_no_outliers() -> None:
     assert looked_at(softmax_of(40))[0] == []
-
-
-def test_coverage_says_what_is_clipped_and_how_many_steps_count() -> None:
-    body: Body = lambda image: head(conv(image, "first"))  # noqa: E731
-    whole, clipped = (looked_at(body, ranges=ranges)[1]["first"] for ranges in ("min-max", "moving-average"))
-    for each in (whole, clipped):
-        assert (each.dtype, each.steps) == ("int8", 256)
-        assert each.seen_low < 0 < each.seen_high
-    assert whole.saturated_share == 0
-    assert whole.low == pytest.approx(whole.seen_low, abs=(whole.high - whole.low) / 255)
-    assert 32 < whole.used_steps <= 256
-    assert clipped.high - clipped.low < whole.high - whole.low
-    assert 0 < clipped.saturated_share < 0.1
-
-
-def test_int16_has_its_own_steps() -> None:
-    _, covered = looked_at(lambda image: head(conv(image, "first")), mode="int16x8")
-    assert {each.steps for each in covered.values()} == {1 << 16}
-    assert covered["first"].used_steps > 1000
