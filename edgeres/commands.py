@@ -164,7 +164,7 @@ def train(
     if not resume and (cluster is None or cluster.chief):
         require_absent(out)
     dataset = open_dataset(data, seed=split_seed)
-    choose_kernels(deterministic=settings.deterministic)
+    choose_kernels(deterministic=settings.deterministic, narrow=wanted.narrow)
     with muted():
         from edgeres.training.attended import train_attended
         from edgeres.training.distribution import Devices
