@@ -31,6 +31,7 @@ COMMANDS = {
     "profile": "targets.commands:profile",
     "targets": "targets.commands:targets",
     "verify": "targets.commands:verify",
+    "check": "targets.result_commands:check",
     "report": "edgeres.commands:report",
 }
 """Command name -> "module:attribute" of a click command, in the order in which a user meets them."""

@@ -50,16 +50,24 @@ class DataRecord:
 class Accuracy:
     """Classification accuracy; the comparisons are against the result's baseline, on the same images.
 
-    `predictions` holds the top-1 class index for each image, in the order of the data record's `truth`.
+    `predictions` holds the top-1 class index for each image, in the order of the data record's `truth`. Of the images,
+    `lost` were right by the baseline alone, `won` by this artifact alone. The ends of `top1_drop_bounds_points` are
+    one-sided bounds, each at the estimate's level; the verdict is theirs. `images_needed` for a verdict, where these
+    images are insufficient, had the rest differed as often. `mcnemar_p`: that both are right equally often.
     """
 
     images: int
     top1: Estimate
     top5: Estimate | None = None
     top1_drop_points: Estimate | None = None
+    top1_drop_bounds_points: Estimate | None = None
+    lost: int | None = None
+    won: int | None = None
+    mcnemar_p: float | None = None
     agreement: Estimate | None = None
     margin_points: float | None = None
     verdict: Literal["pass", "fail", "insufficient"] | None = None
+    images_needed: int | None = None
     predictions: tuple[int, ...] | None = None
 
 

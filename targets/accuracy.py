@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,8 @@ from edgeres.errors import DataError, ModelError
 from edgeres.preprocess import Preprocess
 from edgeres.progress import Progress, silent
 from edgeres.results import Accuracy, DataRecord
-from targets.stats import accuracy_drop, accuracy_verdict, proportion
+from targets.paired import accuracy_drop, accuracy_verdict, drop_bounds, images_for_verdict, mcnemar, pairs
+from targets.stats import proportion
 from targets.target import Session
 
 BATCH_IMAGES, BATCH_BYTES = 32, 32 << 20
@@ -179,16 +180,21 @@ def score(
     if baseline is None:
         return accuracy
     theirs = np.asarray(baseline.top1)
-    drop = accuracy_drop(theirs == truth, right)
-    return Accuracy(
-        images=n,
-        top1=accuracy.top1,
-        top5=accuracy.top5,
-        top1_drop_points=drop,
+    counted = pairs(theirs == truth, right)
+    bounds = drop_bounds(counted)
+    verdict = accuracy_verdict(bounds, margin_points=margin_points)
+    more = images_for_verdict(counted, margin_points=margin_points) if verdict == "insufficient" else None
+    return replace(
+        accuracy,
+        top1_drop_points=accuracy_drop(counted),
+        top1_drop_bounds_points=bounds,
+        lost=counted.lost,
+        won=counted.won,
+        mcnemar_p=mcnemar(counted),
         agreement=proportion(int((top1 == theirs).sum()), n),
         margin_points=margin_points,
-        verdict=accuracy_verdict(drop, margin_points=margin_points),
-        predictions=accuracy.predictions,
+        verdict=verdict,
+        images_needed=more,
     )
 
 

@@ -63,9 +63,14 @@ def test_evaluate_prints_a_table_and_writes_the_designed_json(capsys: pytest.Cap
     assert keys(second["accuracy"]) == {
         *keys(first["accuracy"]),
         "top1_drop_points",
+        "top1_drop_bounds_points",
+        "lost",
+        "won",
+        "mcnemar_p",
         "agreement",
         "margin_points",
         "verdict",
+        "images_needed",
     }
     assert keys(second["accuracy"]["top1_drop_points"]) == ESTIMATE
     assert len(first["accuracy"]["predictions"]) == len(written["data"]["truth"]) == written["data"]["images"]
