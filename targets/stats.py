@@ -3,6 +3,7 @@
 Only numpy and the standard library, for a device has no scipy. Each `Estimate` names its method and sample size.
 
     proportion          a share of independent images           Wilson's score interval
+    mean                independent values                      normal, by the central limit theorem
     quantile            independent values                      order statistics, by the binomial distribution
     clustered_quantile  values that come in rounds              Woodruff's interval, a round being the sampling unit
     median_ratio        two timings, paired round by round      order statistics of the log-ratios
@@ -27,6 +28,9 @@ LEVEL = 0.95
 BAND = 0.02
 """Timings within ±2 % of each other are the same to this tool: two runs of one model differ by as much."""
 
+MEAN_FLOOR = 30
+"""A mean of fewer samples has no normal interval."""
+
 LatencyVerdict = Literal["faster", "slower", "equivalent", "inconclusive"]
 
 
@@ -40,6 +44,19 @@ def proportion(successes: int, n: int, *, level: float = LEVEL) -> Estimate:
         raise ValueError(f"expected 0 <= successes <= n with n >= 1, found {successes} of {n}")
     low, high = _wilson(successes / n, n, _z(level))
     return Estimate(successes / n, low, high, level, "Wilson score interval", n)
+
+
+def mean(samples: ArrayLike, *, level: float = LEVEL) -> Estimate:
+    """The mean of independent samples with the normal interval of the central limit theorem.
+
+    Raises:
+        ValueError: fewer than `MEAN_FLOOR` samples.
+    """
+    values = np.asarray(samples, np.float64)
+    if len(values) < MEAN_FLOOR:
+        raise ValueError(f"a mean needs at least {MEAN_FLOOR} samples for a normal interval, found {len(values)}")
+    value, half = float(values.mean()), _z(level) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return Estimate(value, value - half, value + half, level, "mean, normal interval", len(values))
 
 
 def quantile(samples: ArrayLike, q: float, *, level: float = LEVEL) -> Estimate:

@@ -9,8 +9,9 @@ import numpy as np
 
 from edgeres.results import Accuracy, ArtifactResult, DataRecord, Latency, Memory, Result
 from edgeres.storage import sha256_bytes
-from targets import accuracy, latency
-from targets.accuracy import Predictions
+from targets import latency
+from targets.predictions import Batch, Predictions
+from targets.scoring import score
 
 LABELS = ("ant", "bee", "cat")
 
@@ -29,12 +30,14 @@ def scores(n: int, *, wrong: Sequence[int] = (), sure: float = 0.9) -> np.ndarra
 
 def accuracies(n: int, *wrong: Sequence[int], margin_points: float = 1.0) -> list[Accuracy]:
     """The accuracy of several models that are wrong about these images; the first is the baseline."""
-    said = []
-    for one in wrong:
-        said.append(Predictions())
-        said[-1].add(scores(n, wrong=one), truth(n))
+    said, batches = [Predictions() for _ in wrong], []
+    for own, one in zip(said, wrong, strict=True):
+        given = scores(n, wrong=one)
+        batches.append(Batch(given, own.add(given, truth(n)), own.kind))
+        if own is not said[0]:
+            own.compare(batches[-1], batches[0], truth(n), "shades[{}]".format)
     return [
-        accuracy.score(own, truth(n), classes=3, baseline=said[0] if place else None, margin_points=margin_points)
+        score(own, truth(n), classes=3, baseline=said[0] if place else None, margin_points=margin_points)
         for place, own in enumerate(said)
     ]
 

@@ -59,11 +59,14 @@ def test_evaluate_prints_a_table_and_writes_the_designed_json(capsys: pytest.Cap
     first, second = written["artifacts"]
     common = {"name", "path", "sha256", "size_bytes", "download_bytes", "target", "baseline", "accuracy"}
     assert keys(first) == keys(second) == common
-    assert keys(first["accuracy"]) == {"images", "top1", "predictions"}
+    assert keys(first["accuracy"]) == {"images", "top1", "calibration", "predictions"}
     assert keys(second["accuracy"]) == {
         *keys(first["accuracy"]),
         "top1_drop_points",
         "top1_drop_bounds_points",
+        "class_drops_points",
+        "divergence",
+        "flips",
         "lost",
         "won",
         "mcnemar_p",

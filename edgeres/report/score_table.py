@@ -1,0 +1,48 @@
+"""What the scores say beyond the best class, as a table in a terminal: calibration, divergence, flips, worst class."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from edgeres.report.confusion import class_name
+from edgeres.report.terminal import interval, plain_table
+from edgeres.report.wording import NONE
+from edgeres.results import Accuracy, DataRecord, Result
+
+HEADS = ("artifact", "scores", "ECE", "KL", "SQNR", "McNemar p", "flipped", "largest drop of a class")
+
+
+def score_table(result: Result) -> Table | None:
+    """Calibration error, divergence from the baseline, and where it shows; None where no result has scores."""
+    rows = [
+        (artifact.name, *_cells(artifact.accuracy, result.data))
+        for artifact in result.artifacts
+        if artifact.accuracy and artifact.accuracy.calibration
+    ]
+    if not rows:
+        return None
+    empty = {place for place in range(len(HEADS)) if all(row[place] == NONE for row in rows)}
+    kept = [place for place in range(len(HEADS)) if place not in empty]
+    return plain_table([HEADS[place] for place in kept], ([row[place] for place in kept] for row in rows))
+
+
+def _cells(accuracy: Accuracy, data: DataRecord | None) -> tuple[str, ...]:
+    calibration, divergence = accuracy.calibration, accuracy.divergence
+    flipped = None if accuracy.agreement is None else round(accuracy.images * (1 - accuracy.agreement.value))
+    return (
+        calibration.scores if calibration else NONE,
+        interval(calibration.ece if calibration else None, " points", factor=100, decimals=2),
+        interval(divergence.kl_nats if divergence else None, " nats"),
+        interval(divergence.sqnr_db if divergence else None, " dB", decimals=1),
+        NONE if accuracy.mcnemar_p is None else f"{accuracy.mcnemar_p:.2g}",
+        NONE if flipped is None else f"{flipped:,} of {accuracy.images:,}",
+        _worst(accuracy, data),
+    )
+
+
+def _worst(accuracy: Accuracy, data: DataRecord | None) -> str:
+    drops = [(drop.value, index, drop) for index, drop in enumerate(accuracy.class_drops_points or ()) if drop]
+    if not drops or data is None:
+        return NONE
+    _, index, drop = max(drops, key=lambda each: (each[0], -each[1]))
+    return f"{class_name(data, index)}: {interval(drop, ' points', decimals=2)}"
