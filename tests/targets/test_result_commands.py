@@ -93,3 +93,22 @@ def test_a_result_without_bounds_of_the_drop_is_inconclusive(
     )
     assert run(["check", written(tmp_path, replace(found, artifacts=old)), "--max-drop", "5"]) == 7
     assert "not measured: edgeres evaluate" in capsys.readouterr().out
+
+
+def test_report_recomputes_and_ends_with_8_where_a_figure_does_not_follow(
+    result: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["report", result, "--recompute"]) == 0
+    out, _ = capsys.readouterr()
+    assert "figures follow from the raw data" in out
+    assert run(["report", result, "--recompute", "--markdown", "-"]) == 0
+    out, err = capsys.readouterr()
+    assert "figures follow from the raw data" in err
+    assert "figures follow" not in out
+    content = json.loads(Path(result).read_text())
+    content["artifacts"][1]["latency"]["speedup"]["low"] += 0.5
+    bent = tmp_path / "bent.json"
+    bent.write_text(json.dumps(content))
+    assert run(["report", str(bent), "--recompute", "--markdown", str(tmp_path / "r.md")]) == 8
+    assert "int8 on cpu: latency.speedup.low: stored" in capsys.readouterr().err
+    assert not (tmp_path / "r.md").exists()
