@@ -32,6 +32,7 @@ COMMANDS = {
     "targets": "targets.commands:targets",
     "verify": "targets.commands:verify",
     "check": "targets.result_commands:check",
+    "compare": "targets.result_commands:compare",
     "report": "edgeres.commands:report",
 }
 """Command name -> "module:attribute" of a click command, in the order in which a user meets them."""

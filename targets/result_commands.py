@@ -1,4 +1,4 @@
-"""The commands that work on results: check."""
+"""The commands that work on results: check, compare."""
 
 from __future__ import annotations
 
@@ -93,3 +93,28 @@ def check(
     if junit_file:
         write_text(junit_file, junit(checked))
     checked.require()
+
+
+@click.command(short_help="Say what changed between two results.")
+@click.argument("before", metavar="A.json", type=click.Path(path_type=Path))
+@click.argument("after", metavar="B.json", type=click.Path(path_type=Path))
+@JSON
+def compare(before: Path, after: Path, json_file: Path | None) -> None:
+    """Say what changed between two results: of two commits, two devices, or two days.
+
+    Names what differs in machine, software, images and models, and pairs accuracies on the same images. Times that were
+    not measured in the same rounds are set side by side, and are not comparable between machines.
+    """
+    from edgeres.records import write_json
+    from edgeres.report.terminal import output
+    from edgeres.results import read_result
+    from targets.comparison import compare as changes
+    from targets.comparison_table import comparison_tables
+
+    found = changes(read_result(before), read_result(after))
+    for table in comparison_tables(found):
+        output().print(table)
+    if not found.rows:
+        click.echo("the results have no artifact in common: the same name on the same target")
+    if json_file:
+        write_json(json_file, found)

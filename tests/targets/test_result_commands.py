@@ -112,3 +112,30 @@ def test_report_recomputes_and_ends_with_8_where_a_figure_does_not_follow(
     assert run(["report", str(bent), "--recompute", "--markdown", str(tmp_path / "r.md")]) == 8
     assert "int8 on cpu: latency.speedup.low: stored" in capsys.readouterr().err
     assert not (tmp_path / "r.md").exists()
+
+
+def test_compare_names_what_differs_and_concludes_only_what_was_paired(
+    result: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = compared(lost=30)
+    later = written(tmp_path, replace(other, environment={**other.environment, "cpu": "B"}), "later.json")
+    assert run(["compare", result, later, "--json", str(tmp_path / "c.json")]) == 0
+    out, err = capsys.readouterr()
+    assert "drop 3.00 points [" in out
+    assert "not comparable: other machine (cpu)" in out
+    assert err == ""
+    found = json.loads((tmp_path / "c.json").read_text())
+    assert found["schema"] == "edgeres.comparison/1"
+    assert {row["basis"] for row in found["rows"]} == {"exact", "paired", "not comparable"}
+
+
+def test_compare_says_where_nothing_is_shared(result: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = compared()
+    renamed = replace(found, artifacts=tuple(replace(one, name=f"new {one.name}") for one in found.artifacts))
+    assert run(["compare", result, written(tmp_path, renamed, "other.json")]) == 0
+    assert "no artifact in common" in capsys.readouterr().out
+
+
+def test_compare_refuses_what_is_no_result(result: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["compare", result, str(tmp_path / "absent.json")]) == 8
+    assert "absent.json does not exist" in capsys.readouterr().err
