@@ -31,6 +31,7 @@ COMMANDS = {
     "profile": "targets.commands:profile",
     "targets": "targets.commands:targets",
     "verify": "targets.commands:verify",
+    "check-preprocessing": "targets.preprocessing_commands:check_preprocessing",
     "check": "targets.result_commands:check",
     "compare": "targets.result_commands:compare",
     "report": "edgeres.commands:report",

@@ -129,8 +129,12 @@ def _attempt_golden(bundle: Bundle) -> Golden | Check:
 
 def _check_inputs(bundle: Bundle, golden: Golden) -> Check:
     inputs = np.stack([bundle.manifest.preprocess(image) for image in golden.images])
-    tolerance = INPUT_TOLERANCE * max(1.0, float(np.abs(golden.inputs).max()))
-    return _compare("preprocessing", inputs, golden.inputs, tolerance)
+    return _compare("preprocessing", inputs, golden.inputs, input_tolerance(golden))
+
+
+def input_tolerance(golden: Golden) -> float:
+    """How far an input may be from the golden one: float32 rounding."""
+    return INPUT_TOLERANCE * max(1.0, float(np.abs(golden.inputs).max()))
 
 
 def _check_reference(bundle: Bundle, golden: Golden) -> Check:
