@@ -1,4 +1,4 @@
-"""The commands of this layer: evaluate, profile, targets, verify."""
+"""The commands that measure: evaluate, profile; and targets."""
 
 from __future__ import annotations
 
@@ -142,23 +142,3 @@ def targets(json_file: Path | None) -> None:
     output().print(plain_table(("target", "kind", "available", "version", "why not", "fix"), cells))
     if json_file:
         write_json(json_file, {"targets": rows})
-
-
-@click.command(short_help="Check a bundle on this machine against its own claims.")
-@click.argument("bundle")
-@JSON
-def verify(bundle: str, json_file: Path | None) -> None:
-    """Check a bundle on this machine: hashes, preprocessing, golden outputs.
-
-    Exit code 8 where a file was altered or the outputs are not those that the bundle claims.
-    """
-    from edgeres.records import write_json
-    from edgeres.report.terminal import output, plain_table
-    from targets.verification import verify as check
-
-    verification = check(bundle)
-    cells = [(claim.name, "ok" if claim.passed else "FAILED", claim.found) for claim in verification.checks]
-    output().print(plain_table(("check", "", "found"), cells))
-    if json_file:
-        write_json(json_file, verification)
-    verification.require()

@@ -1,4 +1,4 @@
-"""The command check-preprocessing."""
+"""The commands that hold a bundle against what is claimed of it: verify, check-preprocessing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,49 @@ from pathlib import Path
 import click
 
 from edgeres.options import JSON
+
+
+@click.command(short_help="Check a bundle on this machine against its own claims.")
+@click.argument("bundle")
+@click.option(
+    "--claims",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="RESULT.json",
+    help="Measure again what this result says of the bundle; repeatable.",
+)
+@click.option("--data", metavar="SOURCE", help="Where the images of the claims are here. [default: as they say]")
+@click.option("--baseline", metavar="A", help="What the claimed speed-up is over.")
+@JSON
+def verify(
+    bundle: str, claims: tuple[Path, ...], data: str | None, baseline: str | None, json_file: Path | None
+) -> None:
+    """Check a bundle on this machine: hashes, preprocessing, golden outputs, and the claims of a result.
+
+    Exit code 8 where a file was altered, the outputs are not those that the bundle claims, or a claim is refuted. A
+    claim from another CPU, or of images that are not here, is not comparable, and fails nothing.
+    """
+    from edgeres.progress import shown
+    from edgeres.records import write_json
+    from edgeres.report.terminal import output, plain_table
+    from edgeres.results import read_result
+    from targets.claims import Material, check_claims, claim_cells
+    from targets.verification import verify as check
+
+    if not claims and (data or baseline):
+        raise click.UsageError("--data and --baseline are for --claims")
+    results = [(path, read_result(path)) for path in dict.fromkeys(claims)]
+    verification = check(bundle)
+    cells = [(claim.name, "ok" if claim.passed else "FAILED", claim.found) for claim in verification.checks]
+    output().print(plain_table(("check", "", "found"), cells))
+    if results and verification.verified:
+        with shown() as progress:
+            found = check_claims(bundle, results, Material(data, baseline), progress=progress)
+        output().print(plain_table(("claim", "", "claimed", "found here", ""), claim_cells(found)))
+        verification = verification.with_claims(found)
+    if json_file:
+        write_json(json_file, verification)
+    verification.require()
 
 
 @click.command("check-preprocessing", short_help="Find out how an app preprocesses otherwise than a bundle.")
