@@ -15,6 +15,9 @@ from edgeres.records import read_versioned, write_json
 
 SCHEMA = "edgeres.result/1"
 
+MACHINE = ("cpu", "machine", "cores", "instructions", "governor", "memory_bytes")
+"""What of the environment makes it another machine for a time. Versions are not: they may be what is compared."""
+
 
 @dataclass(frozen=True)
 class Estimate:

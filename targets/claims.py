@@ -19,9 +19,8 @@ from edgeres.errors import ConfigError, DataError, MissingExtraError, TargetErro
 from edgeres.progress import Progress, silent
 from edgeres.report.terminal import interval
 from edgeres.report.wording import NONE, size
-from edgeres.results import ArtifactResult, Estimate, Result
+from edgeres.results import MACHINE, ArtifactResult, Estimate, Result
 from targets.artifact import Artifact, open_artifact
-from targets.comparison import MACHINE
 from targets.environment import describe
 from targets.evaluation import Evaluation, evaluate
 from targets.latency import MIN_ROUNDS, Protocol

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgeres.options import JSON, PREPROCESS, SPLIT_SEED, TRUST
+from edgeres.options import HISTORY, JSON, PREPROCESS, SPLIT_SEED, TRUST
 
 ARTIFACTS = click.argument("artifacts", nargs=-1, required=True, metavar="ARTIFACT…")
 BASELINE = click.option(
@@ -29,6 +29,7 @@ BASELINE = click.option(
 )
 @SPLIT_SEED
 @TRUST
+@HISTORY
 @JSON
 def evaluate(
     artifacts: tuple[str, ...],
@@ -41,6 +42,7 @@ def evaluate(
     margin: float,
     split_seed: int,
     trust: bool,
+    history: Path | None,
     json_file: Path | None,
 ) -> None:
     """Measure the accuracy of bundles, .tflite and Keras files on the same images.
@@ -49,6 +51,7 @@ def evaluate(
     interval, and whether that interval is within the margin (pass), beyond it (fail), or neither (insufficient).
     """
     from edgeres.data import open_dataset
+    from edgeres.history import append
     from edgeres.progress import shown
     from targets.artifact import open_compared
     from targets.catalogue import available_target
@@ -67,6 +70,8 @@ def evaluate(
     print_result(result)
     if json_file:
         result.write(json_file)
+    if history:
+        append(history, result)
 
 
 @click.command(short_help="Measure latency, memory, operators and size.")
@@ -83,6 +88,7 @@ def evaluate(
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the order within rounds.")
 @TRUST
+@HISTORY
 @JSON
 def profile(
     artifacts: tuple[str, ...],
@@ -92,6 +98,7 @@ def profile(
     rounds: int,
     seed: int,
     trust: bool,
+    history: Path | None,
     json_file: Path | None,
 ) -> None:
     """Measure latency, memory, operators and size of bundles, .tflite and Keras files.
@@ -99,6 +106,7 @@ def profile(
     Every artifact runs in a process of its own; short blocks of all of them alternate in random order, and the
     speed-up over the baseline is the median of the rounds' ratios, with its interval.
     """
+    from edgeres.history import append
     from edgeres.progress import shown
     from targets.artifact import open_compared
     from targets.catalogue import available_target
@@ -117,6 +125,8 @@ def profile(
     print_result(result)
     if json_file:
         result.write(json_file)
+    if history:
+        append(history, result)
 
 
 @click.command(short_help="List the targets that can run here, and why others cannot.")

@@ -13,13 +13,10 @@ from typing import Any, Literal
 import numpy as np
 
 from edgeres.records import encode
-from edgeres.results import ArtifactResult, DataRecord, Estimate, Result
+from edgeres.results import MACHINE, ArtifactResult, DataRecord, Estimate, Result
 from targets.paired import accuracy_drop, mcnemar, pairs
 
 SCHEMA = "edgeres.comparison/1"
-
-MACHINE = ("cpu", "machine", "cores", "instructions", "governor", "memory_bytes")
-"""What makes it another machine for a time; versions are named, and may be the very thing that is compared."""
 
 PASSING = ("load",)
 """What differs from minute to minute."""

@@ -1,4 +1,4 @@
-"""The commands that work on results: check, compare."""
+"""The commands that work on results: check, compare, history."""
 
 from __future__ import annotations
 
@@ -118,3 +118,24 @@ def compare(before: Path, after: Path, json_file: Path | None) -> None:
         click.echo("the results have no artifact in common: the same name on the same target")
     if json_file:
         write_json(json_file, found)
+
+
+@click.command(short_help="Show how a model's figures went over time.")
+@click.argument("file", metavar="FILE.sqlite", type=click.Path(path_type=Path))
+@click.argument("model", required=False)
+@JSON
+def history(file: Path, model: str | None, json_file: Path | None) -> None:
+    """Show the trend of MODEL, an artifact's name, in a file written by --history; or list what it holds.
+
+    Each figure is marked against the one before: higher, lower, or overlapping intervals. Accuracies are compared on
+    the same images, times on the same machine, target and threads.
+    """
+    from edgeres.history import read
+    from edgeres.records import write_json
+    from edgeres.report.terminal import output
+    from edgeres.report.trend import models_table, trend_table
+
+    entries = read(file, model)
+    output().print(models_table(entries) if model is None else trend_table(entries))
+    if json_file:
+        write_json(json_file, {"schema": "edgeres.history/1", "entries": entries})

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from edgeres.console import run
+from edgeres.history import append
 from tests.targets.measured import compared, written
 
 
@@ -139,3 +140,17 @@ def test_compare_says_where_nothing_is_shared(result: str, tmp_path: Path, capsy
 def test_compare_refuses_what_is_no_result(result: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["compare", result, str(tmp_path / "absent.json")]) == 8
     assert "absent.json does not exist" in capsys.readouterr().err
+
+
+def test_history_lists_what_it_holds_and_shows_a_trend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "h.sqlite"
+    for lost in (0, 50):
+        append(file, compared(lost=lost))
+    assert run(["history", str(file)]) == 0
+    assert "float32" in capsys.readouterr().out
+    assert run(["history", str(file), "int8", "--json", str(tmp_path / "h.json")]) == 0
+    assert "95.00 % [" in capsys.readouterr().out
+    entries = json.loads((tmp_path / "h.json").read_text())["entries"]
+    assert [entry["artifact"] for entry in entries] == ["int8"] * 2
+    assert run(["history", str(file), "int9"]) == 3
+    assert run(["history", str(tmp_path / "absent")]) == 8
