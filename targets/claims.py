@@ -17,8 +17,7 @@ import numpy as np
 from edgeres.data import open_dataset
 from edgeres.errors import ConfigError, DataError, MissingExtraError, TargetError
 from edgeres.progress import Progress, silent
-from edgeres.report.terminal import interval
-from edgeres.report.wording import NONE, size
+from edgeres.report.wording import NONE, interval, size
 from edgeres.results import MACHINE, ArtifactResult, Estimate, Result
 from targets.artifact import Artifact, open_artifact
 from targets.environment import describe

@@ -51,7 +51,6 @@ def evaluate(
     interval, and whether that interval is within the margin (pass), beyond it (fail), or neither (insufficient).
     """
     from edgeres.data import open_dataset
-    from edgeres.history import append
     from edgeres.progress import shown
     from targets.artifact import open_compared
     from targets.catalogue import available_target
@@ -71,6 +70,8 @@ def evaluate(
     if json_file:
         result.write(json_file)
     if history:
+        from edgeres.history import append
+
         append(history, result)
 
 
@@ -106,7 +107,6 @@ def profile(
     Every artifact runs in a process of its own; short blocks of all of them alternate in random order, and the
     speed-up over the baseline is the median of the rounds' ratios, with its interval.
     """
-    from edgeres.history import append
     from edgeres.progress import shown
     from targets.artifact import open_compared
     from targets.catalogue import available_target
@@ -126,6 +126,8 @@ def profile(
     if json_file:
         result.write(json_file)
     if history:
+        from edgeres.history import append
+
         append(history, result)
 
 

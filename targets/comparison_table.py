@@ -1,23 +1,23 @@
-"""The comparison of two results as tables in a terminal."""
+"""The comparison of two results as the texts of tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from rich.table import Table
-
-from edgeres.report.terminal import interval, plain_table
-from edgeres.report.wording import NONE, size
+from edgeres.report.wording import NONE, interval, size
 from edgeres.results import Estimate
 from targets.comparison import Comparison, Row
 
 _UNITS = {"top-1": (" %", 100.0, 2), "p50": (" ms", 1.0, None), "speed-up": ("x", 1.0, 2)}
 
+Texts = tuple[tuple[str, ...], list[tuple[str, ...]]]
+"""The heads of a table, and its rows."""
 
-def comparison_tables(found: Comparison) -> Iterator[Table]:
+
+def comparison_tables(found: Comparison) -> Iterator[Texts]:
     """What differs around the measurements, where anything does, and every figure of both."""
-    around = [
+    around: list[tuple[str, ...]] = [
         (kind, change.what, _short(change.before), _short(change.after))
         for kind, changes in (("environment", found.environment), ("data", found.data), ("model", found.models))
         for change in changes
@@ -25,13 +25,13 @@ def comparison_tables(found: Comparison) -> Iterator[Table]:
     around += [("artifact", name, "measured", NONE) for name in found.only_before]
     around += [("artifact", name, NONE, "measured") for name in found.only_after]
     if around:
-        yield plain_table(("differs", "", "before", "after"), around)
+        yield ("differs", "", "before", "after"), around
     if found.rows:
-        rows = [
+        rows: list[tuple[str, ...]] = [
             (row.artifact, row.target, row.figure, _value(row, row.before), _value(row, row.after), _conclusion(row))
             for row in found.rows
         ]
-        yield plain_table(("artifact", "target", "figure", "before", "after", "change"), rows)
+        yield ("artifact", "target", "figure", "before", "after", "change"), rows
 
 
 def _value(row: Row, value: Estimate | float) -> str:

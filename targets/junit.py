@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from edgeres.report.terminal import interval
-from edgeres.report.wording import clean, number
+from edgeres.report.wording import clean, interval, number
 from edgeres.results import Estimate
 from targets.gates import Checked, Gate
 

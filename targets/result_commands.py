@@ -106,14 +106,14 @@ def compare(before: Path, after: Path, json_file: Path | None) -> None:
     not measured in the same rounds are set side by side, and are not comparable between machines.
     """
     from edgeres.records import write_json
-    from edgeres.report.terminal import output
+    from edgeres.report.terminal import output, plain_table
     from edgeres.results import read_result
     from targets.comparison import compare as changes
     from targets.comparison_table import comparison_tables
 
     found = changes(read_result(before), read_result(after))
-    for table in comparison_tables(found):
-        output().print(table)
+    for heads, rows in comparison_tables(found):
+        output().print(plain_table(heads, rows))
     if not found.rows:
         click.echo("the results have no artifact in common: the same name on the same target")
     if json_file:

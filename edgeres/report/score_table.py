@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.table import Table
 
 from edgeres.report.confusion import class_name
-from edgeres.report.terminal import interval, plain_table
-from edgeres.report.wording import NONE
+from edgeres.report.terminal import plain_table
+from edgeres.report.wording import NONE, interval
 from edgeres.results import Accuracy, DataRecord, Result
 
 HEADS = ("artifact", "scores", "ECE", "KL", "SQNR", "McNemar p", "flipped", "largest drop of a class")

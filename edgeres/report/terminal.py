@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgeres.report.wording import NONE, clean, decimals_for, number, size
-from edgeres.results import Accuracy, ArtifactResult, Estimate, Latency, Memory, Operators, Result
+from edgeres.report.wording import NONE, clean, interval, number, size
+from edgeres.results import Accuracy, ArtifactResult, Latency, Memory, Operators, Result
 
 _VERDICT_STYLE = {
     "pass": "green",
@@ -88,15 +88,6 @@ def plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     for row in rows:
         table.add_row(*(Text(clean(cell)) for cell in row))
     return table
-
-
-def interval(estimate: Estimate | None, unit: str, *, factor: float = 1, decimals: int | None = None) -> str:
-    """An estimate in one line: `97.2 % [96.1, 98.0]`."""
-    if estimate is None:
-        return NONE
-    places = decimals_for(estimate) if decimals is None else decimals
-    value, low, high = (number(x * factor, places) for x in (estimate.value, estimate.low, estimate.high))
-    return f"{value}{unit} [{low}, {high}]"
 
 
 def _table(title: str | None, heads: Sequence[str], rows: Iterable[tuple[ArtifactResult, Sequence[str]]]) -> Table:
