@@ -1,29 +1,41 @@
-"""What the scores say beyond the best class, as a table in a terminal: calibration, divergence, flips, worst class."""
+"""What the scores say beyond the best class, as the texts of a table: calibration, divergence, flips, worst class."""
 
 from __future__ import annotations
 
-from rich.table import Table
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from edgeres.report.confusion import class_name
-from edgeres.report.terminal import plain_table
 from edgeres.report.wording import NONE, interval
-from edgeres.results import Accuracy, DataRecord, Result
+from edgeres.results import Accuracy, ArtifactResult, DataRecord
 
 HEADS = ("artifact", "scores", "ECE", "KL", "SQNR", "McNemar p", "flipped", "largest drop of a class")
 
 
-def score_table(result: Result) -> Table | None:
-    """Calibration error, divergence from the baseline, and where it shows; None where no result has scores."""
+@dataclass(frozen=True)
+class ScoreTable:
+    """The heads of the columns that hold anything, and a row of as many texts for each artifact."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def score_table(
+    artifacts: Sequence[ArtifactResult], data: DataRecord | None, *, label: Callable[[ArtifactResult], str]
+) -> ScoreTable | None:
+    """Calibration error, divergence from the baseline, and where it shows; None where no artifact has scores.
+
+    `label` names an artifact.
+    """
     rows = [
-        (artifact.name, *_cells(artifact.accuracy, result.data))
-        for artifact in result.artifacts
+        (label(artifact), *_cells(artifact.accuracy, data))
+        for artifact in artifacts
         if artifact.accuracy and artifact.accuracy.calibration
     ]
     if not rows:
         return None
-    empty = {place for place in range(len(HEADS)) if all(row[place] == NONE for row in rows)}
-    kept = [place for place in range(len(HEADS)) if place not in empty]
-    return plain_table([HEADS[place] for place in kept], ([row[place] for place in kept] for row in rows))
+    kept = [place for place in range(len(HEADS)) if any(row[place] != NONE for row in rows)]
+    return ScoreTable(tuple(HEADS[place] for place in kept), tuple(tuple(row[place] for place in kept) for row in rows))
 
 
 def _cells(accuracy: Accuracy, data: DataRecord | None) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgeres.report.score_table import score_table
 from edgeres.report.wording import NONE, clean, interval, number, size
 from edgeres.results import Accuracy, ArtifactResult, Latency, Memory, Operators, Result
 
@@ -26,13 +27,12 @@ _PLAIN_WIDTH = 240  # where there is no terminal whose width could be asked: a l
 
 def print_result(result: Result) -> None:
     """Print what a result holds to stdout: tables of accuracies and scores, one of latencies, or all."""
-    from edgeres.report.score_table import score_table  # which is made of what is here
-
     console = output()
     if any(artifact.accuracy for artifact in result.artifacts):
         console.print(accuracy_table(result))
-        if (scores := score_table(result)) is not None:
-            console.print(scores)
+        scores = score_table(result.artifacts, result.data, label=lambda artifact: artifact.name)
+        if scores is not None:
+            console.print(plain_table(scores.heads, scores.rows))
     if any(artifact.latency for artifact in result.artifacts):
         console.print(latency_table(result))
 
