@@ -107,7 +107,7 @@ def require_history(path: Path) -> None:
     Raises:
         ArtifactError: it is something else.
     """
-    if path.exists():
+    if path.exists() and path.stat().st_size:
         with _opened(path, create=False):
             pass
 

@@ -51,6 +51,13 @@ def test_a_name_is_data_and_not_sql(file: Path) -> None:
     assert [entry.artifact for entry in read(file, name)] == [name]
 
 
+def test_an_empty_file_becomes_a_history(tmp_path: Path) -> None:
+    path = tmp_path / "empty.sqlite"
+    path.touch()
+    require_history(path)
+    assert append(path, compared()) == 2
+
+
 def test_several_write_at_once(file: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda _: append(file, compared()), range(8))) == [2] * 8
