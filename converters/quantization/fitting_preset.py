@@ -26,7 +26,8 @@ from edgeres.results import Estimate
 from edgeres.storage import sha256_file
 from edgeres.versions import versions
 from targets.runtimes.cpu import CPU
-from targets.stats import accuracy_drop, proportion
+from targets.paired import accuracy_drop
+from targets.stats import proportion
 
 IMAGES = 128
 """Enough to tell a wrong scale, which costs tens of points; each preset costs a run of the float model on them."""
