@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--no-latency", action="store_true")
     options = parser.parse_args()
-    choose_kernels(deterministic=False)
+    choose_kernels(deterministic=False, narrow=True)
 
     file = read_keras_file(options.model)
     out = Path(__file__).parent / "results" / f"{options.name}.json"

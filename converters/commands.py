@@ -61,7 +61,7 @@ def convert(
     if chosen.trains:
         from edgeres.training.kernels import choose_kernels
 
-        choose_kernels(deterministic=False)
+        choose_kernels(deterministic=False, narrow=True)
 
     from converters.job import Job
     from converters.pipeline import convert, float_flatbuffer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from converters.quantization.calibration import require_disjoint
+from converters.quantization.calibration import require_disjoint, stratified
 from converters.steps import Material
 from edgeres.data import Dataset, Split, require_same_splits
 from edgeres.errors import DataError
@@ -26,17 +26,17 @@ class Job:
 
     @cached_property
     def disjoint_calibration(self) -> Split:
-        """The calibration split, once it is checked that no image of it is in the test split.
+        """The calibration split in stratified order, once it is checked that no image of it is in the test split.
 
         Raises:
             DataError: it is; names the first.
         """
         split = self.dataset.split("calibration")
         require_disjoint(split, self.dataset.split("test"))
-        return split
+        return stratified(split)
 
     def calibration(self, images: int | None) -> Split:
-        """The first `images` of the calibration split."""
+        """The first `images` of the calibration split: the classes in its proportion, as well as so many can."""
         return self.disjoint_calibration.head(images)
 
     def fingerprint(self, wanted: Material) -> str:

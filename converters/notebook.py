@@ -18,7 +18,8 @@ from edgeres.errors import OutputError
 from edgeres.records import encode, write_json
 from edgeres.sensitivity import Cell, Findings, Part, Sensitivity, read_sensitivity
 from edgeres.versions import versions
-from targets.stats import accuracy_drop, proportion
+from targets.paired import accuracy_drop, pairs
+from targets.stats import proportion
 
 Changes = Mapping[str, str]
 """Part -> column: what is changed, and how."""
@@ -134,14 +135,15 @@ class Notebook:
         return self._effects.right({})
 
     def _measured(self, part: str, setting: str, changes: Changes) -> Cell:
-        before, after = self._right, self._effects.right(changes)
+        after = self._effects.right(changes)
+        counted = pairs(self._right, after)
         return Cell(
             part,
             setting,
-            lost=int((before & ~after).sum()),
-            won=int((after & ~before).sum()),
+            lost=counted.lost,
+            won=counted.won,
             top1=proportion(int(after.sum()), len(after)),
-            drop_points=accuracy_drop(before, after),
+            drop_points=accuracy_drop(counted),
             macs_share=self._effects.macs_share(changes),
             sqnr_db=self._effects.sqnr_db(changes),
         )

@@ -7,8 +7,10 @@ Keras file ─ slim, prune ─▶ Keras file ─ export ─▶ float flatbuffer 
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,14 @@ from numpy.typing import NDArray
 
 from converters.cache import cached, key_of, state_folder
 from converters.job import Job, require_classes, require_fitting
+from converters.quantization.examined import examined
 from converters.recipe import Recipe
-from converters.steps import ExportStep, Step
+from converters.steps import ExportStep, QuantizeStep, Step
 from edgeres.bundle import Bundle, Golden, write_bundle
+from edgeres.calibration import Calibration
 from edgeres.data import Origin
 from edgeres.errors import ModelError, TargetError
+from edgeres.findings import grouped
 from edgeres.keras_file import KerasFile
 from edgeres.native_output import resolve_muted
 from edgeres.preprocess import Pixels, open_image
@@ -42,6 +47,8 @@ STEPS = {
 
 `state`: a folder, not made yet, from which a killed run goes on; it goes once the product is in the cache.
 """
+
+_log = logging.getLogger(__name__)
 
 # By name: what is cached needs no TensorFlow.
 _EXPORT = "converters.export:export_float"
@@ -66,7 +73,8 @@ def convert(job: Job, recipe: Recipe, out: Path) -> Bundle:
     """
     require_absent(out)
     require_fitting(job.file, job.dataset)
-    model = run(job, recipe).read_bytes()
+    products = list(_products(job, recipe))
+    model = products[-1].path.read_bytes()
     with _typed_refusal(job, recipe):
         golden, tolerance = _golden(job, model)
     fingerprints = _fingerprints(job, recipe)
@@ -86,17 +94,32 @@ def convert(job: Job, recipe: Recipe, out: Path) -> Bundle:
             "inputs": {"model": job.file.sha256, **fingerprints},
             "tolerance": tolerance,
         },
+        calibration=_calibration(job, products),
     )
 
 
 def run(job: Job, recipe: Recipe) -> Path:
     """The flatbuffer that a recipe makes of a model, in the cache."""
+    return list(_products(job, recipe))[-1].path
+
+
+@dataclass(frozen=True)
+class _Product:
+    """What a step made of `source`, in the cache."""
+
+    step: Step
+    source: Path
+    path: Path
+
+
+def _products(job: Job, recipe: Recipe) -> Iterator[_Product]:
     source, key = job.file.path, job.file.sha256
     for number, step in enumerate(recipe.steps, start=1):
         job.progress(f"{recipe.name}: {step.step}", number - 1, len(recipe.steps))
-        source, key = _advance(job, step, source, key)
+        path, key = _advance(job, step, source, key)
         job.progress(f"{recipe.name}: {step.step}", number, len(recipe.steps))
-    return source
+        yield _Product(step, source, path)
+        source = path
 
 
 def float_flatbuffer(file: KerasFile) -> Path:
@@ -197,6 +220,17 @@ def _float_outputs(job: Job, inputs: NDArray[np.float32]) -> NDArray[np.float32]
     key = key_of({"model": job.file.sha256, "inputs": key_of({"values": inputs.tolist()}), "versions": versions()})
     outputs: NDArray[np.float32] = np.load(cached("outputs", key, make, suffix=".npy"), allow_pickle=False)
     return outputs
+
+
+def _calibration(job: Job, products: list[_Product]) -> Calibration | None:
+    """What the linter says of the calibration, told and kept; None where no images gave ranges."""
+    for product in products:
+        if isinstance(product.step, QuantizeStep) and product.step.calibrates:
+            found = examined(product.source, product.path, job, product.step.images)
+            for each in grouped(finding for finding in found.findings if finding.severity == "warning"):
+                _log.warning("calibration: %s (%s): %s\n  fix: %s", each.rule, each.layer, each.consequence, each.fix)
+            return found
+    return None
 
 
 def _fingerprints(job: Job, recipe: Recipe) -> dict[str, str]:

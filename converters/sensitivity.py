@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from converters.job import Job, require_fitting
@@ -24,7 +23,7 @@ from edgeres.native_output import resolve_muted
 from edgeres.registry import require_known
 from edgeres.sensitivity import Findings, read_sensitivity
 from edgeres.storage import require_absent, write_text
-from targets.stats import accuracy_drop, images_needed
+from targets.paired import Pairs, accuracy_drop, images_needed
 
 STUDIES = {
     "prune": "converters.pruning.effect:GroupEffects",
@@ -139,8 +138,7 @@ def _notes(images: int, needed: int, settings: Settings) -> tuple[str, ...]:
             f"The {SPLIT} split has {images:,} images; {needed:,} are wanted for small drops to within "
             f"{settings.within:g} points. Expect these to within {reached:.1f}."
         )
-    same = np.ones(images, bool)
-    least = accuracy_drop(same, same).high
+    least = accuracy_drop(Pairs(images, lost=0, won=0)).high
     if least > settings.max_drop:
         found.append(
             f"{images:,} images cannot show that a drop is within {settings.max_drop:g} points: where no answer "

@@ -3,6 +3,7 @@
     model.tflite     the flatbuffer
     labels.txt       one class name a line, in the order of the model's outputs
     golden.npz       a few images, the inputs they become, and the outputs expected for them
+    calibration.json what gave the ranges of integer activations, and what is to be said of it; where there are any
     manifest.json    preprocessing, recipe, seeds, versions, and the SHA-256 of every file and of every input
 
 The manifest is written last and the folder appears under its name only when complete. Needs numpy only.
@@ -22,14 +23,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeres.calibration import SCHEMA as CALIBRATION_SCHEMA
+from edgeres.calibration import Calibration
 from edgeres.data.origin import Origin
 from edgeres.errors import ArtifactError, DataError
 from edgeres.preprocess import Preprocess
-from edgeres.records import decode, read_json, write_json
+from edgeres.records import decode, dump, read_json, read_versioned, write_json
 from edgeres.storage import new_folder, sha256_bytes, write_bytes
 
 SCHEMA = "edgeres.bundle/1"
 MODEL, LABELS, GOLDEN, MANIFEST = "model.tflite", "labels.txt", "golden.npz", "manifest.json"
+CALIBRATION = "calibration.json"
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,15 @@ class Bundle:
         except (ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as problem:
             raise ArtifactError(f"{self.path / GOLDEN} is not a golden file: {problem}", fix=_RESTORE) from problem
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """What calibration saw and chose; None where no images gave ranges."""
+        if CALIBRATION not in self.manifest.files:
+            return None
+        self.read(CALIBRATION)  # is it what the manifest names?
+        place, noun = self.path / CALIBRATION, "calibration record"
+        return read_versioned(Calibration, place, schema=CALIBRATION_SCHEMA, noun=noun, fix=_RESTORE)
+
 
 def is_bundle(path: Path) -> bool:
     """Whether the path is a folder with a manifest."""
@@ -151,7 +164,13 @@ def open_bundle(path: Path) -> Bundle:
 
 
 def write_bundle(
-    path: Path, *, model: bytes, labels: tuple[str, ...], golden: Golden, describe: Mapping[str, Any]
+    path: Path,
+    *,
+    model: bytes,
+    labels: tuple[str, ...],
+    golden: Golden,
+    describe: Mapping[str, Any],
+    calibration: Calibration | None = None,
 ) -> Bundle:
     """Write a bundle atomically: `path` is absent or complete.
 
@@ -161,6 +180,7 @@ def write_bundle(
         labels: class names in the order of the outputs.
         golden: what proves that another machine computes the same.
         describe: the manifest's fields other than `files`.
+        calibration: where images gave the ranges of activations.
 
     Raises:
         OutputError: `path` exists or cannot be written.
@@ -174,6 +194,8 @@ def write_bundle(
         LABELS: "".join(f"{label}\n" for label in labels).encode("utf-8"),
         GOLDEN: _pack(golden),
     }
+    if calibration is not None:
+        contents[CALIBRATION] = dump(calibration).encode("utf-8")
     manifest = Manifest(files={name: sha256_bytes(content) for name, content in contents.items()}, **describe)
     with new_folder(path) as folder:
         for name, content in contents.items():

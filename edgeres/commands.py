@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgeres.options import JSON, TRUST, writable
+
+if TYPE_CHECKING:
+    from edgeres.report.story import Story
+
+RECOMPUTE = "targets.recomputation:recompute"
+"""`(result) -> Recomputed`, in the layer above, which has the statistics."""
 
 
 @click.command(short_help="The whole story on a small data set, ending in a report.")
@@ -164,7 +170,7 @@ def train(
     if not resume and (cluster is None or cluster.chief):
         require_absent(out)
     dataset = open_dataset(data, seed=split_seed)
-    choose_kernels(deterministic=settings.deterministic)
+    choose_kernels(deterministic=settings.deterministic, narrow=wanted.narrow)
     with muted():
         from edgeres.training.attended import train_attended
         from edgeres.training.distribution import Devices
@@ -205,12 +211,14 @@ def inspect(path: Path, trust: bool, json_file: Path | None) -> None:
     metavar="F.md",
     help="The same as Markdown; - for stdout.",
 )
-def report(paths: tuple[Path, ...], out: Path | None, markdown: Path | None) -> None:
+@click.option("--recompute", is_flag=True, help="First compute every figure of the results again from its raw data.")
+def report(paths: tuple[Path, ...], out: Path | None, markdown: Path | None, recompute: bool) -> None:
     """Make a page of run folders, bundles, and the JSON of evaluate and profile.
 
-    One self-contained HTML file that works offline, and Markdown for a pull request.
+    One self-contained HTML file that works offline, and Markdown for a pull request. With --recompute, exit code 8
+    where a figure does not follow from the rounds and the answers to each image that the result holds.
     """
-    if out is None and markdown is None:
+    if out is None and markdown is None and not recompute:
         raise click.UsageError("say what to write: --out F.html, --markdown F.md, or both")
     if out is not None and markdown is not None and out.resolve() == markdown.resolve():
         raise click.UsageError(f"--out and --markdown are both {out}: name another file for one of them")
@@ -219,6 +227,8 @@ def report(paths: tuple[Path, ...], out: Path | None, markdown: Path | None) -> 
     from edgeres.storage import write_text
 
     story = read_story(paths)
+    if recompute:
+        _recompute(story, to_stderr=markdown == Path("-"))
     if out is not None:
         from edgeres.report.html import render
 
@@ -229,3 +239,21 @@ def report(paths: tuple[Path, ...], out: Path | None, markdown: Path | None) -> 
     elif markdown is not None:
         write_text(markdown, as_markdown.render(story))
         click.echo(markdown)
+
+
+def _recompute(story: Story, *, to_stderr: bool) -> None:
+    """Hold every result against its raw data.
+
+    Raises:
+        UsageError: there is no result.
+        ArtifactError: a figure does not follow from them.
+    """
+    from edgeres.registry import resolve
+
+    if not story.results:
+        raise click.UsageError("--recompute needs a result: the JSON of evaluate or profile")
+    for source in story.results:
+        again = resolve(RECOMPUTE)(source.result)
+        again.require(str(source.path))
+        bare = f"; none kept for {', '.join(again.without_raw_data)}" if again.without_raw_data else ""
+        click.echo(f"{source.path}: {again.figures} figures follow from the raw data{bare}", err=to_stderr)

@@ -30,7 +30,11 @@ COMMANDS = {
     "evaluate": "targets.commands:evaluate",
     "profile": "targets.commands:profile",
     "targets": "targets.commands:targets",
-    "verify": "targets.commands:verify",
+    "verify": "targets.bundle_commands:verify",
+    "check-preprocessing": "targets.bundle_commands:check_preprocessing",
+    "check": "targets.result_commands:check",
+    "compare": "targets.result_commands:compare",
+    "history": "targets.result_commands:history",
     "report": "edgeres.commands:report",
 }
 """Command name -> "module:attribute" of a click command, in the order in which a user meets them."""

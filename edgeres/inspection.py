@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from edgeres.bundle import MODEL, is_bundle, open_bundle
+from edgeres.calibration import Calibration, Coverage
 from edgeres.errors import ModelError
+from edgeres.findings import Finding, grouped
 from edgeres.keras_file import SUFFIXES, KerasFile, is_saved_model, read_keras_file
 from edgeres.native_output import resolve_muted
 from edgeres.records import encode
@@ -27,7 +28,7 @@ _COST = "edgeres.models.cost:measure"
 _LOAD = "edgeres.keras_io:load"
 _PRUNABLE = "edgeres.keras_io:prunable"
 
-_SHOWN_LAYERS = 3
+_COVERAGE = ("activation of", "type", "seen in calibration", "can hold", "saturated", "steps of the middle 99.9 %")
 
 _KINDS = "give a .keras, .h5 or .tflite file, a SavedModel, or a bundle"
 
@@ -37,7 +38,8 @@ class Inspection:
     """A file: `kind` is keras, saved_model, tflite or bundle.
 
     `facts` are for a person; `layers` has a row an operator or layer; `findings` what the linter says of a flatbuffer
-    (`converters.quantization.lint`), None for what is none.
+    (`converters.quantization.lint`), None for what is none. `calibration`: what a bundle keeps of it, with findings of
+    its own.
     """
 
     path: str
@@ -45,7 +47,8 @@ class Inspection:
     sha256: str
     facts: dict[str, Any]
     layers: tuple[dict[str, Any], ...]
-    findings: tuple[dict[str, str], ...] | None = None
+    findings: tuple[Finding, ...] | None = None
+    calibration: Calibration | None = None
 
 
 def inspect(path: Path, *, trust: bool = False) -> Inspection:
@@ -109,8 +112,7 @@ def _uncounted_layers(model: Any, file: KerasFile) -> tuple[dict[str, Any], ...]
 def _flatbuffer(path: Path, content: bytes) -> Inspection:
     described = encode(resolve(_FLATBUFFER)(content))
     layers = tuple(described.pop("layers"))
-    findings = tuple(encode(finding) for finding in resolve(_LINT)(content))
-    return Inspection(str(path), "tflite", described.pop("sha256"), described, layers, findings)
+    return Inspection(str(path), "tflite", described.pop("sha256"), described, layers, resolve(_LINT)(content))
 
 
 def _bundle(path: Path) -> Inspection:
@@ -120,11 +122,11 @@ def _bundle(path: Path) -> Inspection:
     keep = ("name", "created", "source", "recipe", "preprocess", "data", "seeds", "tolerance", "versions")
     facts = {name: manifest[name] for name in keep} | {"made_from": manifest["inputs"], "labels": list(bundle.labels)}
     facts |= inner.facts
-    return Inspection(str(path), "bundle", inner.sha256, facts, inner.layers, inner.findings)
+    return replace(inner, kind="bundle", facts=facts, calibration=bundle.calibration)
 
 
 def tables(found: Inspection) -> list[Table]:
-    """An inspection as tables for a terminal: facts, layers, findings."""
+    """An inspection as tables for a terminal: facts, layers, what calibration chose, findings."""
     facts = [("path", found.path), ("kind", found.kind), ("sha256", found.sha256)]
     facts += [(name, _plain(value)) for name, value in found.facts.items() if value is not None]
     shown = [plain_table(("fact", "value"), facts)]
@@ -132,21 +134,19 @@ def tables(found: Inspection) -> list[Table]:
         heads = tuple(found.layers[0])
         rows = [tuple(_plain(layer.get(head, "")) for head in heads) for layer in found.layers]
         shown.append(plain_table(heads, rows))
+    if found.calibration is not None:
+        shown.append(plain_table(_COVERAGE, map(_coverage_row, found.calibration.activations)))
     if found.findings is not None:
-        rows = list(_finding_rows(found.findings)) or [("none", "", "", "", "")]
+        told = (*found.findings, *(found.calibration.findings if found.calibration else ()))
+        rows = [(e.rule, e.severity, e.layer, e.consequence, e.fix) for e in grouped(told)]
+        rows = rows or [("none", "", "", "", "")]
         shown.append(plain_table(("finding", "severity", "layers", "consequence", "fix"), rows))
     return shown
 
 
-def _finding_rows(findings: tuple[dict[str, str], ...]) -> Iterator[tuple[str, ...]]:
-    """A row for each thing to do: the same in sixty layers is one of them."""
-    layers: dict[tuple[str, ...], list[str]] = {}
-    for finding in findings:
-        key = tuple(finding[name] for name in ("rule", "severity", "consequence", "fix"))
-        layers.setdefault(key, []).append(finding["layer"])
-    for (rule, severity, consequence, fix), named in layers.items():
-        more = f" and {len(named) - _SHOWN_LAYERS:,} more" if len(named) > _SHOWN_LAYERS else ""
-        yield rule, severity, ", ".join(named[:_SHOWN_LAYERS]) + more, consequence, fix
+def _coverage_row(each: Coverage) -> tuple[str, ...]:
+    seen, held = (f"{low:.4g} to {high:.4g}" for low, high in ((each.seen_low, each.seen_high), (each.low, each.high)))
+    return each.layer, each.dtype, seen, held, f"{each.saturated_share:.2%}", f"{each.used_steps:,} of {each.steps:,}"
 
 
 def _plain(value: Any) -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from edgeres.bundle import is_bundle
 from edgeres.data.origin import Origin
 from edgeres.errors import ModelError, require
 from edgeres.keras_config import check_config, require_unquantized
@@ -113,6 +114,10 @@ def read_keras_file(path: Path, *, trust: bool = False) -> KerasFile:
         _files(path)
         config, version = resolve_muted(_READ_SAVED_MODEL)(path, trust=trust)
         return KerasFile(path, sha256_folder(path), config, 0, version, None, trust)
+    if is_bundle(path) or (path.suffix == ".tflite" and path.is_file()):
+        raise ModelError(
+            f"{path} is converted already: expected a Keras file", fix="give the model that it was made from"
+        )
     if path.suffix not in SUFFIXES:
         raise ModelError(
             f"{path} is no Keras file", fix=f"give a file ending in {', '.join(SUFFIXES)}, or a SavedModel"

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tf_keras
 
 from edgeres import saved_model
@@ -46,7 +47,8 @@ def load(file: KerasFile) -> Any:
 
     Raises:
         OutputError: the folder for temporary files is full.
-        ModelError: it changed since it was read, Keras refuses it, or it is not from one image to scores.
+        ModelError: it changed since it was read, Keras refuses it, it is not from one image to scores, or its weights
+            are not numbers.
     """
     try:
         with _checked_copy(file) as copy:
@@ -63,6 +65,7 @@ def load(file: KerasFile) -> Any:
             fix=_fix(file),
         ) from problem
     _require_classifier(model, file.path)
+    _require_finite(model, file.path)
     return model
 
 
@@ -221,6 +224,18 @@ def model_bytes(model: Any, *, card: ModelCard) -> bytes:
         place = Path(folder) / "model.keras"
         save_model(model, place, card=card)
         return place.read_bytes()
+
+
+def _require_finite(model: Any, path: Path) -> None:
+    values = ((weight, np.asarray(weight)) for weight in model.weights)
+    broken = [weight for weight, its in values if its.dtype.kind == "f" and not np.isfinite(its).all()]
+    if broken:
+        first = str(getattr(broken[0], "path", broken[0].name)).partition(":")[0]
+        raise ModelError(
+            f"{path}: {len(broken)} of {len(model.weights)} weights hold NaN or infinity",
+            details=(f"first: {first}",),
+            fix="give a checkpoint from before training diverged, or train again with a lower learning rate",
+        )
 
 
 def _require_classifier(model: Any, path: Path) -> None:

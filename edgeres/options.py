@@ -17,6 +17,17 @@ def writable(context: click.Context, _: click.Parameter, value: Path | None) -> 
     return value
 
 
+def _history(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse a place where no history is or can be made, before the command runs."""
+    if value is None or context.resilient_parsing:
+        return None
+    from edgeres.history import require_history
+
+    writable(context, parameter, value)
+    require_history(value)
+    return value
+
+
 JSON = click.option(
     "--json",
     "json_file",
@@ -24,6 +35,14 @@ JSON = click.option(
     callback=writable,
     metavar="F",
     help="Also write everything that is shown as JSON.",
+)
+
+HISTORY = click.option(
+    "--history",
+    type=click.Path(path_type=Path),
+    callback=_history,
+    metavar="F.sqlite",
+    help="Also append the figures to this history; see 'edgeres history'.",
 )
 
 PREPROCESS = click.option(

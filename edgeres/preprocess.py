@@ -106,7 +106,8 @@ class Preprocess:
         Raises:
             DataError: the bytes are not an image that can be decoded.
         """
-        if isinstance(content, np.ndarray) and content.shape == self.shape and self.channels == "rgb":
+        whole = self.resize != "crop" or self.crop_fraction == 1
+        if isinstance(content, np.ndarray) and content.shape == self.shape and self.channels == "rgb" and whole:
             return content
         image = self._fit(open_image(content, exif=self.exif))
         if self.channels == "gray":
@@ -125,17 +126,23 @@ class Preprocess:
             values /= np.asarray(self.std, np.float32)
         return values
 
+    def window(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """The part of an image of this size that is kept, in its pixels: (left, top, right, bottom)."""
+        if self.resize != "crop":
+            return 0, 0, width, height
+        ratio = max(self.width / width, self.height / height) / self.crop_fraction
+        left, right = _centre(width, self.width, ratio)
+        top, bottom = _centre(height, self.height, ratio)
+        return left, top, right, bottom
+
     def _fit(self, image: Image.Image) -> Image.Image:
         size, kernel = (self.width, self.height), _KERNELS[self.kernel]
         if self.resize == "stretch":
             return image if image.size == size else image.resize(size, kernel)
         if self.resize == "pad":
             return self._pad(image)
-        ratio = max(self.width / image.width, self.height / image.height) / self.crop_fraction
-        left, right = _centre(image.width, self.width, ratio)
-        top, bottom = _centre(image.height, self.height, ratio)
         # Only the part that is kept is computed: growing a 1 x 60,000,000 image first would take all memory.
-        return image.resize(size, kernel, box=(left, top, right, bottom))
+        return image.resize(size, kernel, box=self.window(*image.size))
 
     def _pad(self, image: Image.Image) -> Image.Image:
         ratio = min(self.width / image.width, self.height / image.height)

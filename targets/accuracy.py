@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,8 @@ from edgeres.errors import DataError, ModelError
 from edgeres.preprocess import Preprocess
 from edgeres.progress import Progress, silent
 from edgeres.results import Accuracy, DataRecord
-from targets.stats import accuracy_drop, accuracy_verdict, proportion
+from targets.predictions import Batch, Predictions, Scores
+from targets.scoring import score
 from targets.target import Session
 
 BATCH_IMAGES, BATCH_BYTES = 32, 32 << 20
@@ -43,25 +44,9 @@ class Entrant:
     columns: NDArray[np.int64]
 
 
-@dataclass
-class Predictions:
-    """What one artifact said: the top-1 class of each image, and whether the truth was among its five best."""
-
-    top1: list[int] = field(default_factory=list)
-    in_top5: list[bool] = field(default_factory=list)
-
-    def add(self, scores: NDArray[np.float32], truth: NDArray[np.int64]) -> None:
-        """Take in a batch: scores float32 (n, classes), truth int64 (n,). Of equal scores the first class wins."""
-        own = scores[np.arange(len(truth)), truth][:, np.newaxis]
-        earlier = np.arange(scores.shape[1]) < truth[:, np.newaxis]
-        rank = np.count_nonzero((scores > own) | ((scores == own) & earlier), axis=1)
-        self.top1 += scores.argmax(axis=1).tolist()
-        self.in_top5 += (rank < 5).tolist()
-
-
 @dataclass(frozen=True)
-class Batch:
-    """Images in the form each contract asks for: float32 (n, height, width, channels); truth int64 (n,)."""
+class Images:
+    """A batch in the form each contract asks for: float32 (n, height, width, channels); truth int64 (n,)."""
 
     inputs: Mapping[Preprocess, NDArray[np.float32]]
     truth: NDArray[np.int64]
@@ -133,7 +118,7 @@ def measure(
         ModelError: an output that is not a number.
         TargetError: a session that died.
     """
-    predictions, sha256 = predict(entrants, split, progress=progress)
+    predictions, sha256 = predict(entrants, split, baseline=baseline, progress=progress)
     truth = split.classes
     reference = None if baseline is None else predictions[baseline]
     accuracies = [
@@ -159,62 +144,47 @@ def measure(
     return accuracies, record
 
 
-def score(
-    own: Predictions,
-    truth: NDArray[np.int64],
-    *,
-    classes: int,
-    baseline: Predictions | None = None,
-    margin_points: float = 1.0,
-) -> Accuracy:
-    """The figures of one artifact; against the baseline's predictions on the same images, where there is one."""
-    top1, n = np.asarray(own.top1), len(truth)
-    right = top1 == truth
-    accuracy = Accuracy(
-        images=n,
-        top1=proportion(int(right.sum()), n),
-        top5=proportion(sum(own.in_top5), n) if classes > 5 else None,
-        predictions=tuple(own.top1),
-    )
-    if baseline is None:
-        return accuracy
-    theirs = np.asarray(baseline.top1)
-    drop = accuracy_drop(theirs == truth, right)
-    return Accuracy(
-        images=n,
-        top1=accuracy.top1,
-        top5=accuracy.top5,
-        top1_drop_points=drop,
-        agreement=proportion(int((top1 == theirs).sum()), n),
-        margin_points=margin_points,
-        verdict=accuracy_verdict(drop, margin_points=margin_points),
-        predictions=accuracy.predictions,
-    )
-
-
-def predict(entrants: Sequence[Entrant], split: Split, *, progress: Progress = silent) -> tuple[list[Predictions], str]:
+def predict(
+    entrants: Sequence[Entrant], split: Split, *, baseline: int | None = None, progress: Progress = silent
+) -> tuple[list[Predictions], str]:
     """Stream the split past all entrants: the predictions of each, and the SHA-256 of the images and classes.
 
     Raises:
         EdgeresError: see `measure`.
     """
     contracts = tuple(dict.fromkeys(one.preprocess for one in entrants))
-    predictions = [Predictions() for _ in entrants]
+    predictions = [Predictions(one.session.signature.output_scale) for one in entrants]
     digest = hashlib.sha256()
     runners = ThreadPoolExecutor(len(entrants), thread_name_prefix="infer")
     loader = _Loader(split, contracts)
     try:
-        for batch in loader.batches():
-            running = [runners.submit(one.session.infer, batch.inputs[one.preprocess]) for one in entrants]
-            digest.update(batch.digests)
-            for one, future, own in zip(entrants, running, predictions, strict=True):
-                own.add(_checked(future.result(), one, split, batch.start), batch.truth)
-            progress("images", batch.start + len(batch.truth), len(split))
+        for images in loader.batches():
+            running = [runners.submit(one.session.infer, images.inputs[one.preprocess]) for one in entrants]
+            digest.update(images.digests)
+            scores = [
+                _checked(future.result(), one, split, images.start)
+                for one, future in zip(entrants, running, strict=True)
+            ]
+            _take_in(predictions, scores, images.truth, split, baseline)
+            progress("images", images.start + len(images.truth), len(split))
     finally:
         # Without waiting: after an interruption a thread may sit in a slow session until its caller closes it.
         runners.shutdown(wait=False, cancel_futures=True)
         loader.stop()
     return predictions, digest.hexdigest()
+
+
+def _take_in(
+    predictions: list[Predictions], scores: list[Scores], truth: NDArray[np.int64], split: Split, baseline: int | None
+) -> None:
+    batches = []
+    for own, given in zip(predictions, scores, strict=True):
+        shares = own.add(given, truth)
+        batches.append(Batch(given, shares, own.kind))
+    if baseline is not None:
+        for place, own in enumerate(predictions):
+            if place != baseline:
+                own.compare(batches[place], batches[baseline], truth, split.where)
 
 
 class _Loader:
@@ -225,11 +195,11 @@ class _Loader:
         self._threads = ThreadPoolExecutor(LOADERS, thread_name_prefix="load")
         self._stopped = threading.Event()
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Iterator[Images]:
         """The batches in order."""
         image_bytes = max(4 * contract.height * contract.width * contract.depth for contract in self._contracts)
         size = max(1, min(BATCH_IMAGES, BATCH_BYTES // image_bytes))
-        ahead: deque[Future[Batch]] = deque()
+        ahead: deque[Future[Images]] = deque()
         for start in range(0, len(self._split), size):
             ahead.append(self._threads.submit(self._load, start, min(start + size, len(self._split))))
             if len(ahead) > LOADERS:
@@ -242,7 +212,7 @@ class _Loader:
         self._stopped.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _load(self, start: int, end: int) -> Batch:
+    def _load(self, start: int, end: int) -> Images:
         split = self._split
         images: dict[Preprocess, list[NDArray[np.float32]]] = {contract: [] for contract in self._contracts}
         digests = bytearray()
@@ -253,7 +223,7 @@ class _Loader:
                 images[contract].append(contract.normalize(split.decode(position, contract)))
             digests += split.digest(position) + class_digest(int(split.classes[position]))
         inputs = {contract: np.stack(decoded) for contract, decoded in images.items()}
-        return Batch(inputs, split.classes[start:end], bytes(digests), start)
+        return Images(inputs, split.classes[start:end], bytes(digests), start)
 
 
 def _checked(scores: NDArray[np.float32], one: Entrant, split: Split, start: int) -> NDArray[np.float32]:

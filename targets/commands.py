@@ -1,4 +1,4 @@
-"""The commands of this layer: evaluate, profile, targets, verify."""
+"""The commands that measure: evaluate, profile; and targets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgeres.options import JSON, PREPROCESS, SPLIT_SEED, TRUST
+from edgeres.options import HISTORY, JSON, PREPROCESS, SPLIT_SEED, TRUST
 
 ARTIFACTS = click.argument("artifacts", nargs=-1, required=True, metavar="ARTIFACT…")
 BASELINE = click.option(
@@ -29,6 +29,7 @@ BASELINE = click.option(
 )
 @SPLIT_SEED
 @TRUST
+@HISTORY
 @JSON
 def evaluate(
     artifacts: tuple[str, ...],
@@ -41,6 +42,7 @@ def evaluate(
     margin: float,
     split_seed: int,
     trust: bool,
+    history: Path | None,
     json_file: Path | None,
 ) -> None:
     """Measure the accuracy of bundles, .tflite and Keras files on the same images.
@@ -67,6 +69,10 @@ def evaluate(
     print_result(result)
     if json_file:
         result.write(json_file)
+    if history:
+        from edgeres.history import append
+
+        append(history, result)
 
 
 @click.command(short_help="Measure latency, memory, operators and size.")
@@ -83,6 +89,7 @@ def evaluate(
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the order within rounds.")
 @TRUST
+@HISTORY
 @JSON
 def profile(
     artifacts: tuple[str, ...],
@@ -92,6 +99,7 @@ def profile(
     rounds: int,
     seed: int,
     trust: bool,
+    history: Path | None,
     json_file: Path | None,
 ) -> None:
     """Measure latency, memory, operators and size of bundles, .tflite and Keras files.
@@ -117,6 +125,10 @@ def profile(
     print_result(result)
     if json_file:
         result.write(json_file)
+    if history:
+        from edgeres.history import append
+
+        append(history, result)
 
 
 @click.command(short_help="List the targets that can run here, and why others cannot.")
@@ -142,23 +154,3 @@ def targets(json_file: Path | None) -> None:
     output().print(plain_table(("target", "kind", "available", "version", "why not", "fix"), cells))
     if json_file:
         write_json(json_file, {"targets": rows})
-
-
-@click.command(short_help="Check a bundle on this machine against its own claims.")
-@click.argument("bundle")
-@JSON
-def verify(bundle: str, json_file: Path | None) -> None:
-    """Check a bundle on this machine: hashes, preprocessing, golden outputs.
-
-    Exit code 8 where a file was altered or the outputs are not those that the bundle claims.
-    """
-    from edgeres.records import write_json
-    from edgeres.report.terminal import output, plain_table
-    from targets.verification import verify as check
-
-    verification = check(bundle)
-    cells = [(claim.name, "ok" if claim.passed else "FAILED", claim.found) for claim in verification.checks]
-    output().print(plain_table(("check", "", "found"), cells))
-    if json_file:
-        write_json(json_file, verification)
-    verification.require()

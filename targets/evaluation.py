@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from edgeres.data.dataset import Dataset
 from edgeres.data.origin import require_same_splits
 from edgeres.errors import ConfigError
+from edgeres.preprocess import Preprocess
 from edgeres.progress import Progress, silent
 from edgeres.results import ArtifactResult, Result
 from targets import accuracy
@@ -16,6 +18,8 @@ from targets.artifact import Artifact
 from targets.catalogue import available_target, open_session
 from targets.compression import compressed
 from targets.environment import describe
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ def evaluate(
     target = available_target(plan.target)
     split = dataset.split(plan.split, images=plan.images)
     contracts = [artifact.require_preprocess() for artifact in artifacts]
+    if baseline is not None:
+        _warn_of_contracts(artifacts, contracts, baseline)
     for artifact in artifacts:
         require_same_splits(artifact.origin, dataset, where=artifact.path)
         accuracy.output_order(artifact.path, artifact.labels, dataset)
@@ -81,3 +87,17 @@ def evaluate(
             for place, (artifact, figures) in enumerate(zip(artifacts, measured, strict=True))
         ),
     )
+
+
+def _warn_of_contracts(artifacts: Sequence[Artifact], contracts: Sequence[Preprocess], baseline: int) -> None:
+    """Two networks may well be preprocessed otherwise; two forms of one may not, and nothing else would show it."""
+    theirs = contracts[baseline]
+    for artifact, own in zip(artifacts, contracts, strict=True):
+        differing = [field.name for field in fields(own) if getattr(own, field.name) != getattr(theirs, field.name)]
+        if differing:
+            _log.warning(
+                "%s is preprocessed otherwise than the baseline %s (%s): the drop is that of model and preprocessing",
+                artifact.path,
+                artifacts[baseline].path,
+                ", ".join(differing),
+            )

@@ -1,9 +1,9 @@
-"""Intervals, paired comparisons and verdicts: every figure of a report carries what these functions say of it.
+"""Intervals and verdicts: every figure of a report carries what these functions say of it.
 
 Only numpy and the standard library, for a device has no scipy. Each `Estimate` names its method and sample size.
 
     proportion          a share of independent images           Wilson's score interval
-    accuracy_drop       two classifiers on the same images      Tango's score interval
+    mean                independent values                      normal, by the central limit theorem
     quantile            independent values                      order statistics, by the binomial distribution
     clustered_quantile  values that come in rounds              Woodruff's interval, a round being the sampling unit
     median_ratio        two timings, paired round by round      order statistics of the log-ratios
@@ -12,7 +12,7 @@ Only numpy and the standard library, for a device has no scipy. Each `Estimate` 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from statistics import NormalDist
 from typing import Literal
@@ -28,8 +28,10 @@ LEVEL = 0.95
 BAND = 0.02
 """Timings within ±2 % of each other are the same to this tool: two runs of one model differ by as much."""
 
+MEAN_FLOOR = 30
+"""A mean of fewer samples has no normal interval."""
+
 LatencyVerdict = Literal["faster", "slower", "equivalent", "inconclusive"]
-AccuracyVerdict = Literal["pass", "fail", "insufficient"]
 
 
 def proportion(successes: int, n: int, *, level: float = LEVEL) -> Estimate:
@@ -44,41 +46,17 @@ def proportion(successes: int, n: int, *, level: float = LEVEL) -> Estimate:
     return Estimate(successes / n, low, high, level, "Wilson score interval", n)
 
 
-def accuracy_drop(baseline: NDArray[np.bool_], artifact: NDArray[np.bool_], *, level: float = LEVEL) -> Estimate:
-    """How much less often `artifact` is right than `baseline` on the same images, in percentage points.
-
-    Both arrays: bool (n,), whether each image was classified right, in the same order. The interval inverts the score
-    test for matched pairs (Tango 1998, "Equivalence test and confidence interval for the difference in proportions
-    for the paired-sample design", Statistics in Medicine 17): unlike Wald's it has a width where the two never differ.
+def mean(samples: ArrayLike, *, level: float = LEVEL) -> Estimate:
+    """The mean of independent samples with the normal interval of the central limit theorem.
 
     Raises:
-        ValueError: no image, or two lengths.
+        ValueError: fewer than `MEAN_FLOOR` samples.
     """
-    if baseline.shape != artifact.shape or baseline.ndim != 1 or not len(baseline):
-        raise ValueError(f"expected two arrays of one length, found {baseline.shape} and {artifact.shape}")
-    n = len(baseline)
-    lost = int(np.count_nonzero(baseline & ~artifact))
-    won = int(np.count_nonzero(artifact & ~baseline))
-    drop, z = (lost - won) / n, _z(level)
-    low = _crossing(lambda delta: _tango_score(delta, lost, won, n) - z, -1.0, drop)
-    high = _crossing(lambda delta: _tango_score(delta, lost, won, n) + z, drop, 1.0)
-    method = "paired difference in percentage points, Tango score interval"
-    return Estimate(100 * drop, 100 * low, 100 * high, level, method, n)
-
-
-def images_needed(half_width_points: float, *, disagreement: float, level: float = LEVEL) -> int:
-    """How many images bring the interval of `accuracy_drop` to a half-width, in percentage points.
-
-    `disagreement`: the share of images about which only one of the two classifiers is right. The variance of a paired
-    difference is at most that share (Connor 1987, "Sample size for testing differences in proportions for the
-    paired-sample design", Biometrics 43), and the two are nearly equal where the drop is small.
-
-    Raises:
-        ValueError: a half-width or a share outside (0, 100] and (0, 1].
-    """
-    if not (0 < half_width_points <= 100 and 0 < disagreement <= 1):
-        raise ValueError(f"expected points in (0, 100], a share in (0, 1], found {half_width_points}, {disagreement}")
-    return math.ceil(disagreement * (100 * _z(level) / half_width_points) ** 2)
+    values = np.asarray(samples, np.float64)
+    if len(values) < MEAN_FLOOR:
+        raise ValueError(f"a mean needs at least {MEAN_FLOOR} samples for a normal interval, found {len(values)}")
+    value, half = float(values.mean()), _z(level) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return Estimate(value, value - half, value + half, level, "mean, normal interval", len(values))
 
 
 def quantile(samples: ArrayLike, q: float, *, level: float = LEVEL) -> Estimate:
@@ -167,16 +145,6 @@ def latency_verdict(speedup: Estimate, *, band: float = BAND) -> LatencyVerdict:
     return "inconclusive"
 
 
-def accuracy_verdict(drop_points: Estimate, *, margin_points: float) -> AccuracyVerdict:
-    """Non-inferiority: pass where the whole interval of the drop is within the margin, fail where none of it is.
-
-    "insufficient" means that so few images cannot tell.
-    """
-    if drop_points.high <= margin_points:
-        return "pass"
-    return "fail" if drop_points.low > margin_points else "insufficient"
-
-
 def _z(level: float) -> float:
     return NormalDist().inv_cdf((1 + level) / 2)
 
@@ -191,26 +159,6 @@ def _wilson(share: float, n: float, z: float) -> tuple[float, float]:
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
-
-
-def _tango_score(delta: float, lost: int, won: int, n: int) -> float:
-    """Tango's statistic for the hypothesis that the true difference is `delta`: falls as delta grows."""
-    b = (2 * n - lost + won) * delta - lost - won
-    c = -won * delta * (1 - delta)
-    share_won = (math.sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)  # its maximum likelihood under delta
-    variance = n * max(0.0, 2 * share_won + delta * (1 - delta))
-    difference = lost - won - n * delta
-    if variance > 0:
-        return difference / math.sqrt(variance)
-    return math.copysign(math.inf, difference) if difference else 0.0
-
-
-def _crossing(falling: Callable[[float], float], low: float, high: float) -> float:
-    """Where a falling function crosses zero, by bisection to the last bit that matters."""
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if falling(middle) > 0 else (low, middle)
-    return (low + high) / 2
 
 
 @lru_cache

@@ -12,7 +12,7 @@ Four claims, each checked although another failed where that is possible:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from edgeres.bundle import GOLDEN, LABELS, MANIFEST, MODEL, Bundle, Golden, is_bundle, open_bundle
 from edgeres.errors import ArtifactError, ModelError
 from targets.catalogue import available_target
+from targets.claims import Claim
 from targets.target import Signature
 
 INPUT_TOLERANCE = 1e-5
@@ -45,7 +46,13 @@ class Verification:
     bundle: str
     checks: tuple[Check, ...]
     verified: bool
+    claims: tuple[Claim, ...] | None = None
     schema: str = "edgeres.verification/1"
+
+    def with_claims(self, claims: tuple[Claim, ...]) -> Verification:
+        """The same with the claims of results; one that is refuted is a failure."""
+        refuted = any(claim.outcome == "refuted" for claim in claims)
+        return replace(self, claims=claims, verified=self.verified and not refuted)
 
     def require(self) -> None:
         """Raise unless every claim holds.
@@ -54,6 +61,12 @@ class Verification:
             ArtifactError: names the claims that fail.
         """
         failed = [check for check in self.checks if not check.passed]
+        refuted = [claim.claim for claim in self.claims or () if claim.outcome == "refuted"]
+        if refuted:
+            raise ArtifactError(
+                f"{self.bundle} does not do here what was claimed of it: {', '.join(refuted)}",
+                fix="quieten the machine and verify again, or measure anew",
+            )
         if failed:
             raise ArtifactError(
                 f"{self.bundle} does not keep what its manifest claims ({len(failed)} of {len(self.checks)} checks)",
@@ -129,8 +142,12 @@ def _attempt_golden(bundle: Bundle) -> Golden | Check:
 
 def _check_inputs(bundle: Bundle, golden: Golden) -> Check:
     inputs = np.stack([bundle.manifest.preprocess(image) for image in golden.images])
-    tolerance = INPUT_TOLERANCE * max(1.0, float(np.abs(golden.inputs).max()))
-    return _compare("preprocessing", inputs, golden.inputs, tolerance)
+    return _compare("preprocessing", inputs, golden.inputs, input_tolerance(golden))
+
+
+def input_tolerance(golden: Golden) -> float:
+    """How far an input may be from the golden one: float32 rounding."""
+    return INPUT_TOLERANCE * max(1.0, float(np.abs(golden.inputs).max()))
 
 
 def _check_reference(bundle: Bundle, golden: Golden) -> Check:

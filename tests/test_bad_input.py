@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -10,15 +11,20 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from converters.pipeline import _typed_refusal
 from converters.recipe import load_recipe
 from edgeres.console import run
 from edgeres.errors import ModelError, TargetError
+from edgeres.keras_file import CARD
+from tests.edgeres.keras_models import edit_archive
 from tests.edgeres.pictures import encoded, fill, gradient
 from tests.trained import Trained
 
@@ -59,6 +65,10 @@ def _images(folder: Path) -> None:
 def _files(folder: Path) -> None:
     whole = (folder / "model.keras").read_bytes()
     (folder / "cut.keras").write_bytes(whole[: len(whole) // 2])
+    shutil.copy(folder / "model.keras", folder / "bare.keras")
+    edit_archive(folder / "bare.keras", CARD, None)
+    shutil.copy(folder / "model.keras", folder / "nan.keras")
+    edit_archive(folder / "nan.keras", "model.weights.h5", _diverged(folder / "model.keras"))
     (folder / "file.txt").write_text("hello")
     for name in ("zero.keras", "zero.h5", "zero.tflite", "zero.json", "zero.yaml"):
         (folder / name).touch()
@@ -68,6 +78,15 @@ def _files(folder: Path) -> None:
     (folder / "settings.yaml").write_text("epoch: 3\n")
     (folder / "broken.yaml").write_text("epochs: [")
     (folder / "later.json").write_text('{"schema": "edgeres.result/7"}')
+
+
+def _diverged(path: Path) -> bytes:
+    """The weights in a Keras file, one of them NaN."""
+    with zipfile.ZipFile(path) as archive:
+        stored = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(stored, "r+") as weights:
+        weights["layers/batch_normalization/vars/0"][3] = np.nan
+    return stored.getvalue()
 
 
 def _bundles(folder: Path) -> None:
@@ -125,6 +144,8 @@ def test_data_that_cannot_be_used_is_4(refused: Refused, command: str, source: s
     ("command", "code", "words"),
     [
         ("convert model.keras --out new", 4, "trained on other classes"),
+        ("convert bare.keras --preprocess raw --recipe aware-int8 --out new", 4, "has 10 outputs, folder:images has 2"),
+        ("convert bare.keras --preprocess raw --out new", 4, "has 10 outputs, folder:images has 2"),
         ("evaluate bundle", 4, "its 10 classes are not the 2"),
         ("evaluate model.tflite --preprocess raw", 5, "for each of the 2 classes"),
     ],
@@ -184,6 +205,17 @@ NO_MODELS = ["absent.keras", "empty", "file.txt", "/dev/null", "zero.keras", "ze
 @pytest.mark.parametrize("path", NO_MODELS)
 def test_what_is_no_model_is_5(refused: Refused, command: str, path: str) -> None:
     refused(f"{command} {path}", 5, path)
+
+
+@pytest.mark.parametrize("path", ["bundle", "model.tflite"])
+def test_what_is_converted_already_is_5(refused: Refused, path: str) -> None:
+    refused(f"convert {path} --data digits --out new", 5, f"{path} is converted already: expected a Keras file")
+
+
+@pytest.mark.parametrize("recipe", ["int8", "float16", "pruned-int8", "aware-int8"])
+def test_weights_that_are_not_numbers_are_5(refused: Refused, recipe: str) -> None:
+    found = refused(f"convert nan.keras --recipe {recipe} --data digits --out new", 5, "nan.keras")
+    assert "NaN" in found
 
 
 @pytest.mark.parametrize("command", ["inspect", "profile", "evaluate --data digits --preprocess raw"])

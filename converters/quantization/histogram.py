@@ -26,9 +26,10 @@ class Histogram:
         return (np.arange(BINS, dtype=np.float64) + 0.5) * width - self.radius
 
     def outside(self, low: float, high: float) -> float:
-        """The share of the values under `low` or above `high`, to the width of a bin."""
-        middles = self.middles
-        return float(self.counts[(middles < low) | (middles > high)].sum() / max(1, self.counts.sum()))
+        """The share of the values under `low` or above `high`; bins that are partly beyond do not count."""
+        middles, half = self.middles, self.radius / BINS
+        beyond = (middles + half <= low) | (middles - half >= high)
+        return float(self.counts[beyond].sum() / max(1, self.counts.sum()))
 
     def central(self, share: float) -> tuple[float, float]:
         """The range of the middle `share` of the values, to the width of a bin."""

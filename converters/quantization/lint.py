@@ -13,10 +13,10 @@ Needs no TensorFlow: a device can lint what it runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from converters.quantization import lint_scales, lint_structure
 from converters.quantization.lint_view import Found, View
+from edgeres.findings import Finding
 from targets.flatbuffer import walk
 from targets.graph import Graph
 
@@ -35,21 +35,6 @@ RULES: dict[str, Callable[[View], Iterator[Found]]] = {
     "wide activation": lint_scales.wide_activation,
 }
 """Name of a rule -> what finds it."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a rule says of a layer: what follows from it, and what to do.
-
-    `layer`: the Keras layer, the operator's kind and place where none is known, or the name of an input.
-    `severity`: "warning" can be mended; "note" follows from the architecture, or matters on some targets only.
-    """
-
-    rule: str
-    layer: str
-    consequence: str
-    fix: str
-    severity: str
 
 
 def lint(graph: Graph, *, per_tensor: bool = False) -> tuple[Finding, ...]:

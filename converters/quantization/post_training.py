@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from converters.job import Job
 from converters.quantization import calibration
 from converters.quantization.gptq import rounded
+from converters.quantization.left_in_float import require_taken
 from converters.quantization.measured import measured
 from converters.quantization.ranges import ranges
 from converters.quantization.rules import rules
@@ -42,10 +43,13 @@ def quantize(model: bytes, mode: str, *, images: Iterable[NDArray[np.float32]] =
 def run(settings: QuantizeStep, job: Job, source: Path, state: Path) -> bytes:  # noqa: ARG001  # all are called alike
     """The pipeline's step: a float32 flatbuffer to a quantized one."""
     found = measured(source, job, settings.images) if settings.calibrates else None
-    model = source.read_bytes()
+    model = whole = source.read_bytes()
     if settings.weights == "gptq":
         model = rounded(model, settings, calibration.inputs(job.calibration(settings.images), job.contract))
-    return quantized(model, settings, found)
+    content = quantized(model, settings, found)
+    if settings.calibrates:
+        require_taken(walk(whole).main, walk(content).main, settings)
+    return content
 
 
 def quantized(model: bytes, settings: QuantizeStep, found: Statistics | None) -> bytes:

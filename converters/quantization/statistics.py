@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from converters.quantization.histogram import Counter, Histogram
 from converters.quantization.observer import observers
+from converters.quantization.thumbnails import thumbnail
 from edgeres.errors import DataError, ModelError
 
 _COUNTED = 8192
@@ -38,7 +39,7 @@ class Statistics:
     """`names`: the tensors (t). `lows`, `highs`: float32 (images, t). `scores`: the outputs, float32 (images, classes).
 
     `peaks`: for each tensor the largest magnitude in each channel (last axis) over all images, float32 (channels,).
-    `ranks`: dimensions of each tensor.
+    `ranks`: dimensions of each tensor. `thumbnails`: of the images, float32 (images, h, w, channels).
     """
 
     names: tuple[str, ...]
@@ -48,6 +49,7 @@ class Statistics:
     histograms: tuple[Histogram, ...]
     peaks: tuple[NDArray[np.float32], ...]
     scores: NDArray[np.float32]
+    thumbnails: NDArray[np.float32]
 
     @property
     def images(self) -> int:
@@ -72,6 +74,7 @@ class Statistics:
             peaks=np.concatenate(self.peaks),
             channels=np.array([len(each) for each in self.peaks]),
             scores=self.scores,
+            thumbnails=self.thumbnails,
         )
         return buffer.getvalue()
 
@@ -90,6 +93,7 @@ def decoded(content: bytes) -> Statistics:
             histograms=tuple(Histogram(counts, radius) for counts, radius in histograms),
             peaks=tuple(np.split(stored["peaks"], ends)),
             scores=stored["scores"],
+            thumbnails=stored["thumbnails"],
         )
 
 
@@ -99,26 +103,27 @@ def collect(model: bytes, images: Iterable[NDArray[np.float32]]) -> Statistics:
     An image on each core: two threads on one image leave a part of the second core unused.
 
     Raises:
-        DataError: no image.
+        DataError: no image, or an input that is not a number.
         ModelError: an activation is not a number; names the tensor.
     """
     workers = observers(model, min(_WORKERS, os.cpu_count() or 1))
     names, ranks = workers[0].names, workers[0].ranks
     seen = [[_Seen(name) for name in names] for _ in workers]
-    scores: list[NDArray[np.float32]] = []
+    looks: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
 
-    def look(worker: int, place: int, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    def look(worker: int, place: int, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        _require_numbers(image, place)
         workers[worker].run(image, lambda tensor, values: seen[worker][tensor].add(values, place))
-        return workers[worker].scores().copy()
+        return workers[worker].scores().copy(), thumbnail(image)
 
     rest = iter(images)
     with ThreadPoolExecutor(len(workers), thread_name_prefix="calibrate") as pool:
         while taken := list(islice(rest, len(workers))):
-            scores += pool.map(look, range(len(taken)), count(len(scores)), taken)
-    if not scores:
+            looks += pool.map(look, range(len(taken)), count(len(looks)), taken)
+    if not looks:
         raise DataError("there are no images to calibrate with", fix="give a data set that has some")
     tensors = [reduce(_Seen.merged, parts) for parts in zip(*seen, strict=True)]
-    ends = np.array([[tensor.ends[place] for tensor in tensors] for place in range(len(scores))], np.float32)
+    ends = np.array([[tensor.ends[place] for tensor in tensors] for place in range(len(looks))], np.float32)
     return Statistics(
         names,
         ranks,
@@ -126,8 +131,17 @@ def collect(model: bytes, images: Iterable[NDArray[np.float32]]) -> Statistics:
         ends[..., 1],
         tuple(tensor.counter.found() for tensor in tensors),
         tuple(tensor.peaks for tensor in tensors),
-        np.stack(scores),
+        np.stack([scores for scores, _ in looks]),
+        np.stack([small for _, small in looks]),
     )
+
+
+def _require_numbers(image: NDArray[np.float32], place: int) -> None:
+    if not np.isfinite(image).all():
+        raise DataError(
+            f"input {place + 1} of calibration is not a number everywhere",
+            fix="correct scale, mean and std of the preprocessing",
+        )
 
 
 class _Seen:

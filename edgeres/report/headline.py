@@ -8,7 +8,7 @@ from typing import Any
 
 from edgeres.preprocess import Preprocess
 from edgeres.report.story import Comparison, Story
-from edgeres.report.wording import points, size, spoken, times
+from edgeres.report.wording import level, number, points, size, spoken, times
 from edgeres.results import Accuracy, ArtifactResult, Latency
 
 DROP_MEANING = {
@@ -139,7 +139,10 @@ def _drop(accuracy: Accuracy | None) -> str:
     drop = accuracy.top1_drop_points
     margin = "" if accuracy.margin_points is None else f" of {_points(accuracy.margin_points)}"
     verdict = DROP_MEANING[accuracy.verdict].format(margin=margin) if accuracy.verdict else "no margin was set"
-    return f"top-1 drop {spoken(drop, points(drop))} on {accuracy.images:,} images: {verdict}"
+    bounds, needed = accuracy.top1_drop_bounds_points, accuracy.images_needed
+    bound = f", at most {number(bounds.high, 2)} (one-sided {level(bounds)} bound)" if bounds else ""
+    more = f"; about {needed:,} would" if needed else ""
+    return f"top-1 drop {spoken(drop, points(drop))}{bound} on {accuracy.images:,} images: {verdict}{more}"
 
 
 def _points(margin: float) -> str:

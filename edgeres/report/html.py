@@ -21,6 +21,7 @@ from edgeres.report.chart import Chart
 from edgeres.report.confusion import Confusions, confusions
 from edgeres.report.curves import training
 from edgeres.report.samples import Samples, golden_samples, samples
+from edgeres.report.score_table import ScoreTable, score_table
 from edgeres.report.story import Comparison, Story
 from edgeres.report.wording import clean, percent, spoken
 
@@ -39,6 +40,7 @@ class Section:
     number: int
     comparison: Comparison
     rows: tuple[table.Row, ...]
+    scores: ScoreTable | None
     charts: tuple[Chart, ...]
     confusions: Confusions | None
     heatmaps: tuple[Chart, ...]
@@ -86,6 +88,7 @@ def _section(number: int, comparison: Comparison) -> Section:
         number,
         comparison,
         table.rows(comparison),
+        score_table(comparison.artifacts, comparison.data, label=comparison.label),
         tuple(chart for chart in charts if chart),
         counted,
         plots.heatmaps(counted) if counted and counted.fits_heatmap else (),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from edgeres.report.headline import model_facts, sentences
 from edgeres.report.provenance import machines
+from edgeres.report.score_table import score_table
 from edgeres.report.story import Comparison, Story
 from edgeres.report.table import COLUMNS, rows
 from edgeres.report.wording import Figure, clean
@@ -27,7 +28,9 @@ def render(story: Story) -> str:
         blocks.append(described)
     if said := sentences(story):
         blocks.append("\n".join(f"- **{escape(each.subject)}** {escape(each.text)}" for each in said))
-    blocks += [_table(comparison) for comparison in story.comparisons]
+    for comparison in story.comparisons:
+        blocks.append(_table(comparison))
+        blocks += _scores(comparison)
     blocks += [f"Trained in {_epochs(story)}."] if story.runs else []
     blocks += _environment(story)
     return "\n\n".join(blocks) + "\n"
@@ -39,6 +42,13 @@ def _table(comparison: Comparison) -> str:
         name = f"{escape(row.name)} (baseline)" if row.baseline else escape(row.name)
         lines.append(_line((name, *map(_cell, row.figures))))
     return "\n".join(lines)
+
+
+def _scores(comparison: Comparison) -> Iterator[str]:
+    found = score_table(comparison.artifacts, comparison.data, label=comparison.label)
+    if found is not None:
+        lines = [_line(found.heads), _line(("---", *("---:" for _ in found.heads[1:])))]
+        yield "\n".join([*lines, *(_line(map(escape, row)) for row in found.rows)])
 
 
 def _line(cells: Iterable[str]) -> str:

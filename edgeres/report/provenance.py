@@ -77,7 +77,11 @@ def _estimates(comparison: Comparison) -> Iterator[tuple[str, Estimate]]:
         found: dict[str, Estimate | None] = {}
         if (accuracy := artifact.accuracy) is not None:
             found |= {"Top-1": accuracy.top1, "Top-5": accuracy.top5, "Drop of top-1": accuracy.top1_drop_points}
-            found["Agreement"] = accuracy.agreement
+            found |= {"Bounds of the drop": accuracy.top1_drop_bounds_points, "Agreement": accuracy.agreement}
+            if (calibration := accuracy.calibration) is not None:
+                found["ECE"] = calibration.ece
+            if (divergence := accuracy.divergence) is not None:
+                found |= {"KL": divergence.kl_nats, "SQNR": divergence.sqnr_db}
         if (latency := artifact.latency) is not None:
             found |= {"p50": latency.p50_ms, "p90": latency.p90_ms, "Speed-up": latency.speedup}
         yield from ((name, estimate) for name, estimate in found.items() if estimate is not None)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from edgeres.report.sensitivity_wording import recommended, wording_of
-from edgeres.report.terminal import interval, output, plain_table
-from edgeres.report.wording import NONE, clean, number
+from edgeres.report.terminal import output, plain_table
+from edgeres.report.wording import NONE, clean, interval, number
 from edgeres.sensitivity import Cell, Findings
 
 

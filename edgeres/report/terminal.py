@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgeres.report.wording import NONE, clean, decimals_for, number, size
-from edgeres.results import Accuracy, ArtifactResult, Estimate, Latency, Memory, Operators, Result
+from edgeres.report.score_table import score_table
+from edgeres.report.wording import NONE, clean, interval, number, size
+from edgeres.results import Accuracy, ArtifactResult, Latency, Memory, Operators, Result
 
 _VERDICT_STYLE = {
     "pass": "green",
@@ -25,10 +26,13 @@ _PLAIN_WIDTH = 240  # where there is no terminal whose width could be asked: a l
 
 
 def print_result(result: Result) -> None:
-    """Print what a result holds to stdout: a table of accuracies, one of latencies, or both."""
+    """Print what a result holds to stdout: tables of accuracies and scores, one of latencies, or all."""
     console = output()
     if any(artifact.accuracy for artifact in result.artifacts):
         console.print(accuracy_table(result))
+        scores = score_table(result.artifacts, result.data, label=lambda artifact: artifact.name)
+        if scores is not None:
+            console.print(plain_table(scores.heads, scores.rows))
     if any(artifact.latency for artifact in result.artifacts):
         console.print(latency_table(result))
 
@@ -42,7 +46,7 @@ def output() -> Console:
 
 
 def accuracy_table(result: Result) -> Table:
-    """Size, top-1, top-5, drop, agreement and verdict of each artifact."""
+    """Size, top-1, top-5, drop with its one-sided bound, agreement and verdict of each artifact."""
     title = None
     if result.data:
         title = f"{result.data.images:,} images of {result.data.source}, {result.data.split} split"
@@ -51,7 +55,12 @@ def accuracy_table(result: Result) -> Table:
     artifacts = [artifact for artifact in result.artifacts if artifact.accuracy]
     top5 = any(artifact.accuracy and artifact.accuracy.top5 for artifact in artifacts)
     compared = any(artifact.accuracy and artifact.accuracy.verdict for artifact in artifacts)
-    heads = ["size", "top-1", *(["top-5"] if top5 else []), *(["drop", "agreement", "verdict"] if compared else [])]
+    heads = [
+        "size",
+        "top-1",
+        *(["top-5"] if top5 else []),
+        *(["drop", "at most", "agreement", "verdict"] if compared else []),
+    ]
     rows = ((artifact, _accuracy(artifact.accuracy, top5, compared)) for artifact in artifacts if artifact.accuracy)
     return _table(title, heads, rows)
 
@@ -81,15 +90,6 @@ def plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     return table
 
 
-def interval(estimate: Estimate | None, unit: str, *, factor: float = 1, decimals: int | None = None) -> str:
-    """An estimate in one line: `97.2 % [96.1, 98.0]`."""
-    if estimate is None:
-        return NONE
-    places = decimals_for(estimate) if decimals is None else decimals
-    value, low, high = (number(x * factor, places) for x in (estimate.value, estimate.low, estimate.high))
-    return f"{value}{unit} [{low}, {high}]"
-
-
 def _table(title: str | None, heads: Sequence[str], rows: Iterable[tuple[ArtifactResult, Sequence[str]]]) -> Table:
     table = Table(box=SIMPLE_HEAD, title=Text(clean(title)) if title else None, title_justify="left", pad_edge=False)
     for head in ("artifact", "target"):
@@ -100,7 +100,10 @@ def _table(title: str | None, heads: Sequence[str], rows: Iterable[tuple[Artifac
         name = Text(clean(artifact.name))
         if artifact.baseline:
             name.append(" (baseline)", style="dim")
-        texts = [Text(clean(cell), style=_VERDICT_STYLE.get(cell, "")) for cell in (size(artifact.size_bytes), *cells)]
+        texts = [
+            Text(clean(cell), style=_VERDICT_STYLE.get(cell.partition(",")[0], ""))
+            for cell in (size(artifact.size_bytes), *cells)
+        ]
         table.add_row(name, Text(clean(artifact.target)), *texts)
     return table
 
@@ -111,8 +114,11 @@ def _accuracy(accuracy: Accuracy, top5: bool, compared: bool) -> list[str]:
         cells.append(interval(accuracy.top5, " %", factor=100, decimals=1))
     if compared:
         cells.append(interval(accuracy.top1_drop_points, " points", decimals=2))
+        bounds = accuracy.top1_drop_bounds_points
+        cells.append(f"{number(bounds.high, 2)} points" if bounds else NONE)
         cells.append(interval(accuracy.agreement, " %", factor=100, decimals=1))
-        cells.append(accuracy.verdict or NONE)
+        more = f", needs about {accuracy.images_needed:,} images" if accuracy.images_needed else ""
+        cells.append(f"{accuracy.verdict or NONE}{more}")
     return cells
 
 

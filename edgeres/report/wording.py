@@ -76,6 +76,15 @@ def quantity(estimate: Estimate | None, unit: str, *, factor: float = 1, decimal
     return Figure(f"{value}{unit}", f"{low} to {high}")
 
 
+def interval(estimate: Estimate | None, unit: str, *, factor: float = 1, decimals: int | None = None) -> str:
+    """An estimate in one line: `97.2 % [96.1, 98.0]`."""
+    if estimate is None:
+        return NONE
+    places = decimals_for(estimate) if decimals is None else decimals
+    value, low, high = (number(x * factor, places) for x in (estimate.value, estimate.low, estimate.high))
+    return f"{value}{unit} [{low}, {high}]"
+
+
 def percent(estimate: Estimate | None) -> Figure:
     """A fraction of 1 in per cent."""
     return quantity(estimate, " %", factor=100, decimals=2)

@@ -63,6 +63,11 @@ class Wanted:
         """Whether it is a model of the user's own."""
         return not is_network(self.model)
 
+    @property
+    def narrow(self) -> bool:
+        """Whether it may have layers of fewer than 16 channels; networks of the zoo have none at their full width."""
+        return self.own or (self.width or 1) < 1
+
     def check(self, settings: TrainingSettings) -> None:
         """Refuse what cannot be, without TensorFlow.
 

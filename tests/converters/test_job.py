@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tf_keras
 
@@ -66,5 +67,8 @@ def test_a_fingerprint_is_of_the_part_of_the_data_that_a_step_reads(trained: Tra
     assert len(job.calibration(7)) == 7
     assert len(job.calibration(None)) == len(job.calibration(10_000)) == 129
     assert job.fingerprint(Material("calibration", 7)) == job.calibration(7).fingerprint()
+    assert job.calibration(7).fingerprint() != job.dataset.split("calibration").head(7).fingerprint()
+    assert sorted(job.calibration(10).classes) == list(range(10))
+    np.testing.assert_array_equal(job.calibration(7).indices, job.calibration(100).indices[:7])
     assert job.fingerprint(Material("train")) == job.dataset.split("train").fingerprint()
     assert job.fingerprint(Material("calibration", 7)) != job.fingerprint(Material("calibration", 8))

@@ -22,7 +22,7 @@ from converters.job import Job
 from converters.pipeline import convert, float_flatbuffer, run
 from converters.recipe import load_recipe
 from edgeres import console
-from edgeres.bundle import GOLDEN, LABELS, MANIFEST, MODEL, open_bundle
+from edgeres.bundle import CALIBRATION, GOLDEN, LABELS, MANIFEST, MODEL, open_bundle
 from edgeres.contracts import contract_for
 from edgeres.data import open_dataset
 from edgeres.errors import ArtifactError, DataError, OutputError
@@ -45,8 +45,9 @@ RECIPES = ["float32", "float16", "dynamic-int8", "int8", "pruned-int8"]
 def test_a_bundle_is_complete_and_verifies(bundles: Bundles, recipe: str, trained: Trained) -> None:
     bundle = bundles(recipe)
     manifest = bundle.manifest
-    assert sorted(path.name for path in bundle.path.iterdir()) == sorted((MODEL, LABELS, GOLDEN, MANIFEST))
-    assert manifest.files == {name: sha256_file(bundle.path / name) for name in (MODEL, LABELS, GOLDEN)}
+    files = [MODEL, LABELS, GOLDEN, *([CALIBRATION] if recipe in ("int8", "pruned-int8") else [])]
+    assert sorted(path.name for path in bundle.path.iterdir()) == sorted((*files, MANIFEST))
+    assert manifest.files == {name: sha256_file(bundle.path / name) for name in files}
     assert manifest.inputs["model"] == sha256_file(trained.model)
     assert (manifest.name, manifest.recipe["name"]) == (f"model-{recipe}", recipe)
     assert bundle.labels == tuple("0123456789")

@@ -29,7 +29,7 @@ from edgeres.errors import ConfigError, OutputError
 from edgeres.keras_io import load_prunable
 from edgeres.report.sensitivity_page import heatmap, render
 from edgeres.sensitivity import Findings, read_sensitivity
-from targets.stats import accuracy_drop
+from targets.paired import accuracy_drop, pairs
 from tests.converters.small import small_job
 from tests.edgeres.keras_models import classifier, saved
 from tests.edgeres.report.chromium import EXECUTABLE, running
@@ -88,9 +88,8 @@ def test_a_cell_is_what_the_shrunk_network_does(trained: Trained, findings: Find
     right = [net(pixels).numpy().argmax(axis=1) == split.classes for net in (model, small)]
     cell = findings.cell(group.name, "0.25")
     assert cell is not None
-    assert (cell.drop_points.value, cell.drop_points.low) == pytest.approx(
-        (accuracy_drop(*right).value, accuracy_drop(*right).low), abs=1e-6
-    )
+    drop = accuracy_drop(pairs(*right))
+    assert (cell.drop_points.value, cell.drop_points.low) == pytest.approx((drop.value, drop.low), abs=1e-6)
     assert cell.macs_share == pytest.approx(graph.macs(kept) / graph.macs(graph.everything()))
     assert (cell.lost, cell.won) == (int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()))
     assert cell.lost > 0, "a quarter of a whole stream costs nothing?"

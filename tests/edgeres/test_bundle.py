@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from edgeres.bundle import Golden, is_bundle, open_bundle, write_bundle
+from edgeres.calibration import Calibration, Coverage
 from edgeres.data import Origin
 from edgeres.errors import ArtifactError, DataError, OutputError
+from edgeres.findings import Finding
 from edgeres.preprocess import named
+from edgeres.results import Estimate
 from edgeres.storage import sha256_bytes
 
 MODEL = b"\x1c\x00\x00\x00TFL3" + bytes(100)
@@ -45,6 +48,21 @@ def describe() -> dict[str, Any]:
 def bundle(tmp_path: Path) -> Path:
     write_bundle(tmp_path / "tiny", model=MODEL, labels=LABELS, golden=golden(), describe=describe())
     return tmp_path / "tiny"
+
+
+def test_a_bundle_keeps_its_calibration_where_there_was_one(bundle: Path, tmp_path: Path) -> None:
+    assert open_bundle(bundle).calibration is None
+    top1 = Estimate(0.9, 0.8, 0.95, 0.95, "Wilson score interval", 100)
+    activation = Coverage("conv", "net/conv/Conv2D", "int8", -1.0, 2.0, -1.1, 1.9, 0.001, 256, 180)
+    finding = Finding("few images", "images", "clipped", "add some", "warning")
+    kept = Calibration(100, "0" * 64, {"cat": 60, "dog": 40}, top1, (activation,), (finding,))
+    written = {"model": MODEL, "labels": LABELS, "golden": golden(), "describe": describe()}
+    write_bundle(tmp_path / "kept", **written, calibration=kept)  # type: ignore[arg-type]
+    assert open_bundle(tmp_path / "kept").calibration == kept
+    place = tmp_path / "kept" / "calibration.json"
+    place.write_text(place.read_text().replace("180", "18"))
+    with pytest.raises(ArtifactError, match="was altered after the bundle was written"):
+        _ = open_bundle(tmp_path / "kept").calibration
 
 
 def test_a_bundle_survives_the_round_trip(bundle: Path) -> None:

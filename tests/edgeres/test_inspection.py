@@ -14,6 +14,7 @@ from rich.console import Console
 
 from edgeres.bundle import MODEL
 from edgeres.errors import ConfigError, ModelError
+from edgeres.findings import Finding
 from edgeres.inspection import Inspection, inspect, tables
 from tests.edgeres.keras_models import classifier, saved
 from tests.targets.forge import forge
@@ -97,8 +98,8 @@ def shown(found: Inspection) -> str:
     return console.export_text()
 
 
-def finding(layer: str, rule: str = "uneven sum") -> dict[str, str]:
-    return {"rule": rule, "layer": layer, "consequence": "loses [bits]", "fix": "do not", "severity": "warning"}
+def finding(layer: str, rule: str = "uneven sum") -> Finding:
+    return Finding(rule, layer, "loses [bits]", "do not", "warning")
 
 
 def test_findings_become_a_third_table_with_a_row_for_what_is_the_same_in_several_layers() -> None:

@@ -381,3 +381,11 @@ def test_damage_that_pillow_reports_as_an_overflow_is_a_corrupt_image() -> None:
     content = encoded(Image.new("1", (16, 16), 1), "TIFF").replace(strip_offset, as_long8)
     with pytest.raises(DataError, match="corrupt"):
         open_image(content)
+
+
+def test_pixels_of_the_input_size_are_cropped_as_a_file_of_them_is() -> None:
+    contract = Preprocess(16, 16, resize="crop", crop_fraction=0.875)
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
+    file = encoded(Image.fromarray(pixels))
+    np.testing.assert_array_equal(contract.geometry(pixels), contract.geometry(file))
+    assert not np.array_equal(contract.geometry(pixels), pixels)

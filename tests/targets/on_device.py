@@ -25,7 +25,7 @@ def main(models: Path, inputs: Path, out: Path) -> None:
     from targets.catalogue import find_target
 
     names = [module.name for module in pkgutil.walk_packages(targets.__path__, "targets.")]
-    imported = [name for name in (*CONTRACTS, *names) if not name.endswith(".commands")]
+    imported = [name for name in (*CONTRACTS, *names) if not name.endswith("commands")]
     for name in imported:
         importlib.import_module(name)
     outputs, operators = {}, {}

@@ -12,7 +12,8 @@ from edgeres.data.dataset import Dataset, Split
 from edgeres.errors import DataError, ModelError
 from edgeres.preprocess import Content, Preprocess
 from targets import accuracy
-from targets.accuracy import Predictions
+from targets.predictions import Predictions
+from targets.scoring import score
 from tests.targets.double import DoubleSession, signature
 
 CONTRACT = Preprocess(8, 8)
@@ -204,15 +205,15 @@ def test_of_equal_scores_the_first_class_wins_in_top1_and_top5() -> None:
     predictions = Predictions()
     predictions.add(np.zeros((2, 7), np.float32), np.asarray([4, 5]))
     assert predictions.top1 == [0, 0]
-    assert predictions.in_top5 == [True, False]
+    assert predictions.missed_top5 == [1]
 
 
 def test_top5_counts_what_is_among_the_five_best() -> None:
     scores = np.asarray([[7, 6, 5, 4, 3, 2, 1]] * 7, np.float32)
     predictions = Predictions()
     predictions.add(scores, np.arange(7))
-    assert predictions.in_top5 == [True] * 5 + [False] * 2
-    found = accuracy.score(predictions, np.arange(7), classes=7)
+    assert predictions.missed_top5 == [5, 6]
+    found = score(predictions, np.arange(7), classes=7)
     assert found.top5 is not None
     assert found.top5.value == pytest.approx(5 / 7)
     assert found.top1.value == pytest.approx(1 / 7)

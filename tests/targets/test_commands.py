@@ -14,6 +14,7 @@ from PIL import Image
 
 from edgeres.bundle import MODEL
 from edgeres.console import run
+from edgeres.history import read
 from edgeres.results import read_result
 from tests.targets.bundles import LABELS_OF_DATA, make_bundle, write_images
 from tests.targets.conftest import Models
@@ -45,7 +46,7 @@ ESTIMATE = {"value", "low", "high", "level", "method", "n"}
 
 
 def test_evaluate_prints_a_table_and_writes_the_designed_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["evaluate", "float32", "int8", "--data", "folder:images", "--json", "e.json"]) == 0
+    assert run(["evaluate", "float32", "int8", "--data", "folder:images", "--json", "e.json", "--history", "h.db"]) == 0
     out, err = capsys.readouterr()
     assert "top-1" in out
     assert "float32 (baseline)" in out
@@ -59,17 +60,34 @@ def test_evaluate_prints_a_table_and_writes_the_designed_json(capsys: pytest.Cap
     first, second = written["artifacts"]
     common = {"name", "path", "sha256", "size_bytes", "download_bytes", "target", "baseline", "accuracy"}
     assert keys(first) == keys(second) == common
-    assert keys(first["accuracy"]) == {"images", "top1", "predictions"}
+    assert keys(first["accuracy"]) == {"images", "top1", "calibration", "predictions"}
     assert keys(second["accuracy"]) == {
         *keys(first["accuracy"]),
         "top1_drop_points",
+        "top1_drop_bounds_points",
+        "class_drops_points",
+        "divergence",
+        "flips",
+        "lost",
+        "won",
+        "mcnemar_p",
         "agreement",
         "margin_points",
         "verdict",
+        "images_needed",
     }
     assert keys(second["accuracy"]["top1_drop_points"]) == ESTIMATE
     assert len(first["accuracy"]["predictions"]) == len(written["data"]["truth"]) == written["data"]["images"]
     assert read_result(Path("e.json")).artifacts[0].baseline
+    assert [entry.artifact for entry in read(Path("h.db"))] == ["float32", "int8"]
+
+
+def test_a_history_that_is_none_is_refused_before_anything_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("no.db").write_text("text")
+    assert run(["evaluate", "float32", "--data", "folder:images", "--history", "no.db"]) == 8
+    out, err = capsys.readouterr()
+    assert "no.db cannot be read as a history" in err
+    assert out == ""
 
 
 def test_profile_prints_a_table_and_writes_the_designed_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,6 +62,17 @@ def test_predictions_do_not_depend_on_who_else_runs_or_in_which_order_the_labels
     assert both[1].accuracy.predictions == tuple(3 - index for index in alone.accuracy.predictions or ())
 
 
+def test_a_baseline_that_is_preprocessed_otherwise_is_told(
+    models: Models, dataset: Dataset, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain = artifact(models, "float32", preprocess=CONTRACT)
+    scaled = artifact(models, "int8", preprocess=replace(CONTRACT, scale=0.5, kernel="bicubic"))
+    evaluate([plain, plain], dataset, baseline=0)
+    assert caplog.messages == []
+    evaluate([plain, scaled], dataset, baseline=0)
+    assert ["int8.tflite" in message and "(kernel, scale)" in message for message in caplog.messages] == [True]
+
+
 def test_the_plan_says_what_is_measured(models: Models, dataset: Dataset) -> None:
     plan = Evaluation(target="reference", split="train", images=7, margin_points=50)
     exhibits = [replace(artifact(models, "float32", preprocess=CONTRACT), name=name) for name in "ab"]

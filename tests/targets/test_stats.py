@@ -34,50 +34,6 @@ def test_proportion_of_nothing_is_refused(successes: int, n: int) -> None:
         stats.proportion(successes, n)
 
 
-def test_accuracy_drop_agrees_with_a_published_example() -> None:
-    # Fagerland, Lydersen and Laake 2014, airway reactivity before and after transplantation: 1, 1, 7, 12 of 21;
-    # Tango's interval is -0.517 to -0.026.
-    before = np.repeat([True, True, False, False], [1, 1, 7, 12])
-    after = np.repeat([True, False, True, False], [1, 1, 7, 12])
-    found = stats.accuracy_drop(before, after)
-    assert found.value == pytest.approx(-100 * 6 / 21)
-    assert (round(found.low, 1), round(found.high, 1)) == (-51.7, -2.6)
-
-
-def test_accuracy_drop_has_a_width_where_the_two_never_differ() -> None:
-    right = np.ones(100, bool)
-    found = stats.accuracy_drop(right, right)
-    assert found.value == 0
-    assert found.low == pytest.approx(-found.high)
-    assert 3 < found.high < 4  # z^2 / (n + z^2)
-
-
-@pytest.mark.parametrize("lost", [0, 1, 5, 50, 100])
-def test_accuracy_drop_is_antisymmetric(lost: int) -> None:
-    baseline = np.ones(100, bool)
-    artifact = np.arange(100) >= lost
-    forth, back = stats.accuracy_drop(baseline, artifact), stats.accuracy_drop(artifact, baseline)
-    assert (forth.value, forth.low, forth.high) == pytest.approx((-back.value, -back.high, -back.low))
-    assert forth.low <= forth.value <= forth.high <= 100
-
-
-@pytest.mark.parametrize(("lost", "won"), [(0.02, 0.02), (0.05, 0.01), (0.2, 0.1), (0.01, 0.0)])
-@pytest.mark.parametrize("n", [100, 1000])
-def test_accuracy_drop_covers_the_truth(n: int, lost: float, won: float) -> None:
-    counts = np.random.default_rng(1).multinomial(n, [lost, won, 1 - lost - won], size=400)
-    hits = 0
-    for first, second, _ in counts:
-        baseline, artifact = np.arange(n) < n - second, (np.arange(n) >= first)
-        found = stats.accuracy_drop(baseline, artifact)
-        hits += found.low <= 100 * (lost - won) <= found.high
-    assert 0.93 <= hits / len(counts) <= 1
-
-
-def test_accuracy_drop_refuses_two_lengths() -> None:
-    with pytest.raises(ValueError, match="one length"):
-        stats.accuracy_drop(np.ones(3, bool), np.ones(2, bool))
-
-
 @pytest.mark.parametrize(("q", "floor"), [(0.5, 6), (0.9, 29), (0.1, 29), (0.99, 299)])
 def test_a_quantile_has_a_floor_of_samples(q: float, floor: int) -> None:
     assert stats.samples_needed(q) == floor
@@ -151,26 +107,3 @@ def test_median_ratio_speaks_of_ratios() -> None:
 )
 def test_latency_verdict(low: float, high: float, verdict: str) -> None:
     assert stats.latency_verdict(between(low, high)) == verdict
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "verdict"),
-    [(-1, 0.9, "pass"), (-1, 1.0, "pass"), (0.5, 1.5, "insufficient"), (1.1, 3, "fail"), (1.0, 3, "insufficient")],
-)
-def test_accuracy_verdict(low: float, high: float, verdict: str) -> None:
-    assert stats.accuracy_verdict(between(low, high), margin_points=1.0) == verdict
-
-
-@pytest.mark.parametrize(("points", "disagreement"), [(2.0, 0.1), (1.0, 0.05), (5.0, 0.2)])
-def test_so_many_images_bring_the_interval_to_its_width(points: float, disagreement: float) -> None:
-    n = stats.images_needed(points, disagreement=disagreement)
-    differing = round(disagreement * n / 2)
-    baseline, artifact = np.arange(n) >= differing, np.arange(n) < n - differing
-    found = stats.accuracy_drop(baseline, artifact)
-    assert (found.high - found.low) / 2 == pytest.approx(points, rel=0.05)
-
-
-@pytest.mark.parametrize(("points", "disagreement"), [(0, 0.1), (101, 0.1), (2, 0), (2, 1.1), (math.nan, 0.1)])
-def test_a_width_or_share_out_of_range_is_refused(points: float, disagreement: float) -> None:
-    with pytest.raises(ValueError, match="expected points"):
-        stats.images_needed(points, disagreement=disagreement)

@@ -13,8 +13,15 @@ from ai_edge_litert import schema_py_generated as schema
 from tf_keras import layers
 
 from converters.export import to_flatbuffer
-from converters.quantization.lint import Finding, lint_bytes
+from converters.quantization.activations import activations
+from converters.quantization.coverage import coverage
+from converters.quantization.lint import lint_bytes
+from converters.quantization.lint_activations import activation_findings
 from converters.quantization.post_training import quantize
+from converters.quantization.statistics import collect
+from edgeres.calibration import Coverage
+from edgeres.findings import Finding
+from targets.flatbuffer import walk
 from targets.graph import Graph, Operator, Subgraph, Tensor
 
 Body = Callable[[Any], Any]
@@ -39,6 +46,16 @@ def floating(body: Body) -> bytes:
 @cache
 def integer(body: Body) -> bytes:
     return quantize(floating(body), "int8", images=pictures(8))
+
+
+def looked_at(body: Body, **settings: Any) -> tuple[list[Finding], dict[str, Coverage]]:
+    """What is said of a network once it is quantized (to int8 unless told), and its coverage by layer."""
+    source, settings = floating(body), {"mode": "int8", "images": pictures(8, 255), **settings}
+    product = quantize(source, **settings)
+    found = collect(source, settings["images"])
+    seen = activations(found, walk(source).main, walk(product).main)
+    covered = {each.column: its for each in seen if (its := coverage(found, each)) is not None}
+    return list(activation_findings(found, seen, covered)), {each.layer: each for each in covered.values()}
 
 
 def of(rule: str, content: bytes, **options: bool) -> list[Finding]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from litert_quantizer import recipe, recipe_manager
@@ -14,6 +16,7 @@ from converters.quantization.statistics import Statistics, collect, decoded
 from edgeres.errors import DataError, ModelError
 from targets.flatbuffer import walk
 from targets.runtimes.cpu import CPU
+from tests.targets.forge import forge
 from tests.trained import Bundles
 
 IMAGES = [np.random.default_rng(seed).uniform(0, 255, (1, 32, 32, 3)).astype(np.float32) for seed in range(6)]
@@ -66,7 +69,8 @@ def test_the_least_squared_error_clips_a_rare_peak_but_not_an_output() -> None:
     counter.add(np.array([20], np.float32), 20)
     seen = np.array([[-5.0]], np.float32), np.array([[20.0]], np.float32)
     histogram, peaks = counter.found(), np.ones(1, np.float32)
-    statistics = Statistics(("x",), (4,), *seen, (histogram,), (peaks,), np.zeros((1, 2), np.float32))
+    scores, thumbnails = np.zeros((1, 2), np.float32), np.zeros((1, 4, 4, 3), np.float32)
+    statistics = Statistics(("x",), (4,), *seen, (histogram,), (peaks,), scores, thumbnails)
     low, high = ranges(statistics, "mse")["x"]
     assert high < 18
     assert low / high == pytest.approx(-5 / 20)
@@ -112,6 +116,17 @@ def test_no_image_is_an_error(model: bytes) -> None:
         collect(model, [])
 
 
+def test_an_input_that_is_not_a_number_is_an_error(model: bytes) -> None:
+    with pytest.raises(DataError, match="input 2 of calibration is not a number everywhere"):
+        collect(model, [IMAGES[0], np.full((1, 32, 32, 3), np.inf, np.float32)])
+
+
 def test_an_activation_that_is_not_a_number_is_an_error(model: bytes) -> None:
-    with pytest.raises(ModelError, match="is not a number"):
-        collect(model, [np.full((1, 32, 32, 3), np.nan, np.float32)])
+    graph = walk(model).main
+    bias = graph.tensors[graph.operators[0].inputs[2]].buffer
+
+    def spoil(content: Any) -> None:
+        content.buffers[bias].data = np.full(len(content.buffers[bias].data) // 4, np.nan, np.float32).view(np.uint8)
+
+    with pytest.raises(ModelError, match=r"the activation '.*stem_conv.*' is not a number"):
+        collect(forge(model, spoil), IMAGES[:1])

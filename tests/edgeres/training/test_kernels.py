@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -16,5 +18,27 @@ def test_onednn_is_on_for_speed_and_off_for_repeatability_unless_the_user_has_sa
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", before or "")  # so that it is restored, whatever it was
     if before is None:
         monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
-    choose_kernels(deterministic=deterministic)
+    choose_kernels(deterministic=deterministic, narrow=False)
     assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == after
+
+
+GRADIENT = """
+from edgeres.training.kernels import choose_kernels
+choose_kernels(deterministic=False, narrow=True)
+import tensorflow as tf
+images, kernel = tf.ones((13, 32, 32, 8)), tf.Variable(tf.ones((1, 1, 8, 24)))
+@tf.function
+def gradient():
+    with tf.GradientTape() as tape:
+        outputs = tf.nn.conv2d(images, kernel, 2, "SAME")
+    return tape.gradient(outputs, kernel)
+for _ in range(50):
+    found = gradient()
+assert (found.numpy() == 13 * 16 * 16).all()
+"""
+
+
+def test_the_gradient_of_a_narrow_projection_leaves_memory_alone() -> None:
+    free = {name: value for name, value in os.environ.items() if "ONEDNN" not in name}
+    done = subprocess.run([sys.executable, "-c", GRADIENT], capture_output=True, text=True, check=False, env=free)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from edgeres.errors import ArtifactError
+from edgeres.results import Result
+from targets.recomputation import Recomputed, recompute
+from tests.targets import measured
+from tests.targets.measured import compared
+
+
+@pytest.fixture(scope="module")
+def sound() -> Result:
+    return compared(600, lost=12, won=5)
+
+
+def changed(found: Result, part: str, **fields: Any) -> Result:
+    """The result with fields of the artifact's part replaced."""
+    baseline, own = found.artifacts
+    return replace(found, artifacts=(baseline, replace(own, **{part: replace(getattr(own, part), **fields)})))
+
+
+def figures(found: Recomputed) -> list[str]:
+    return [difference.figure for difference in found.differences]
+
+
+def test_what_was_measured_follows_from_its_raw_data(sound: Result) -> None:
+    found = recompute(sound)
+    assert found.differences == ()
+    assert found.without_raw_data == ()
+    assert found.figures > 50
+    found.require("r.json")
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        ("accuracy", "top1"),
+        ("accuracy", "top1_drop_points"),
+        ("accuracy", "top1_drop_bounds_points"),
+        ("accuracy", "agreement"),
+        ("latency", "p50_ms"),
+        ("latency", "p90_ms"),
+        ("latency", "speedup"),
+    ],
+)
+@pytest.mark.parametrize("end", ["value", "low", "high"])
+def test_every_altered_end_of_an_estimate_is_found(sound: Result, part: str, name: str, end: str) -> None:
+    estimate = getattr(getattr(sound.artifacts[1], part), name)
+    bent = replace(estimate, **{end: getattr(estimate, end) * 1.0001 + 1e-6})
+    found = recompute(changed(sound, part, **{name: bent}))
+    assert figures(found) == [f"int8 on cpu: {part}.{name}.{end}"]
+    with pytest.raises(ArtifactError, match="1 figures do not follow") as caught:
+        found.require("r.json")
+    assert f"{name}.{end}: stored" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "fields", "place"),
+    [
+        ("accuracy", {"verdict": "pass"}, "accuracy.verdict"),
+        ("accuracy", {"lost": 11}, "accuracy.lost"),
+        ("accuracy", {"mcnemar_p": 0.9}, "accuracy.mcnemar_p"),
+        ("accuracy", {"images_needed": 3}, "accuracy.images_needed"),
+        ("latency", {"verdict": "equivalent"}, "latency.verdict"),
+        ("accuracy", {"class_drops_points": (None, None, None)}, "accuracy.class_drops_points"),
+    ],
+)
+def test_an_altered_count_or_verdict_is_found(sound: Result, part: str, fields: dict[str, Any], place: str) -> None:
+    assert f"int8 on cpu: {place}" in figures(recompute(changed(sound, part, **fields)))
+
+
+def test_altered_raw_data_change_the_figures(sound: Result) -> None:
+    accuracy, latency = sound.artifacts[1].accuracy, sound.artifacts[1].latency
+    assert accuracy is not None
+    assert latency is not None
+    kept = accuracy.calibration
+    assert kept is not None
+    bent = replace(kept, confidences=(0.5, *kept.confidences[1:]))
+    assert "int8 on cpu: accuracy.calibration.ece.value" in figures(
+        recompute(changed(sound, "accuracy", calibration=bent))
+    )
+    rounds = tuple(tuple(2 * time for time in block) for block in latency.rounds)
+    assert "int8 on cpu: latency.speedup.value" in figures(recompute(changed(sound, "latency", rounds=rounds)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"predictions": (0, 1)}, "2 predictions for 600 images"),
+        ({"missed_top5": (700,)}, "missed_top5"),
+        ({"missed_top5": (5, 5)}, "missed_top5"),
+        ({"flips": ()}, "the flips are not those"),
+    ],
+)
+def test_raw_data_that_do_not_fit_together_are_found(sound: Result, fields: dict[str, Any], message: str) -> None:
+    (difference,) = recompute(changed(sound, "accuracy", **fields)).differences
+    assert message in difference.computed
+
+
+def test_a_comparison_without_its_baseline_does_not_follow(sound: Result) -> None:
+    found = recompute(replace(sound, artifacts=sound.artifacts[1:]))
+    assert {difference.computed for difference in found.differences} == {"the baseline is not in the result"}
+
+
+def test_rounds_that_are_too_few_are_found(sound: Result) -> None:
+    (difference,) = recompute(changed(sound, "latency", rounds=((1.0,),) * 3)).differences
+    assert difference.figure == "int8 on cpu: latency"
+
+
+def test_what_has_no_raw_data_is_said(sound: Result) -> None:
+    found = recompute(replace(sound, data=None))
+    assert found.without_raw_data == ("float32 on cpu: accuracy", "int8 on cpu: accuracy")
+    assert found.differences == ()
+
+
+def test_a_result_from_before_scores_were_kept_still_follows(sound: Result) -> None:
+    later = dict.fromkeys(("calibration", "divergence", "flips", "class_drops_points"))
+    bounds = dict.fromkeys(("top1_drop_bounds_points", "lost", "won", "mcnemar_p"))
+    old = changed(sound, "accuracy", **later, **bounds)
+    assert recompute(old).differences == ()
+
+
+def test_each_artifact_is_held_against_the_baseline_of_its_target(sound: Result) -> None:
+    slow = measured.latencies(8.0, 2.0)
+    rows = tuple(
+        replace(row, target="reference", accuracy=None, latency=one)
+        for row, one in zip(sound.artifacts, slow, strict=True)
+    )
+    assert recompute(replace(sound, artifacts=(*sound.artifacts, *rows))).differences == ()
