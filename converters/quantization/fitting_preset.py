@@ -25,8 +25,8 @@ from edgeres.records import decode, encode
 from edgeres.results import Estimate
 from edgeres.storage import sha256_file
 from edgeres.versions import versions
+from targets.paired import accuracy_drop, pairs
 from targets.runtimes.cpu import CPU
-from targets.paired import accuracy_drop
 from targets.stats import proportion
 
 IMAGES = 128
@@ -87,7 +87,7 @@ def _best(model: bytes, right: NDArray[np.bool_], split: Split, contract: Prepro
         for preset, other in _others(contract):
             inputs = _batches(split, other)
             answers = np.concatenate([session.infer(batch).argmax(axis=1) for batch in inputs]) == split.classes
-            gain = accuracy_drop(answers, right, level=LEVEL)
+            gain = accuracy_drop(pairs(answers, right), level=LEVEL)
             if gain.low > 0:
                 found.append(Fit(preset, _top1(right), _top1(answers), gain, not _is_doubtful(answers, split)))
     return max(found, key=lambda fit: fit.fitting.value, default=None)
