@@ -33,16 +33,16 @@ _PASSING = (
     keras.layers.Flatten,
 )
 _OWN_ROUNDING = (keras.layers.Concatenate, keras.layers.AveragePooling2D)
-_OUTPUT_ONLY = (*_OUTSIDE, StandaloneNorm, keras.layers.Multiply)
+_ROUNDED_AFTER = (*_OUTSIDE, StandaloneNorm, keras.layers.Multiply)
 
 
-class SharedRange(tfmot.quantization.keras.quantizers.MovingAverageQuantizer):  # type: ignore[misc]  # no types
+class _SharedRange(tfmot.quantization.keras.quantizers.MovingAverageQuantizer):  # type: ignore[misc]  # no types
     """A range that several layers share: rounds by it; `leader` is the one that also moves it while it is trained.
 
     What joins all the others leads: a part's range would only narrow it.
     """
 
-    def __init__(self, leader: SharedRange | None = None) -> None:
+    def __init__(self, leader: _SharedRange | None = None) -> None:
         super().__init__(num_bits=8, per_axis=False, symmetric=False, narrow_range=False)
         self._leader = leader
         self._ranges: dict[str, Any] | None = None
@@ -59,7 +59,7 @@ class SharedRange(tfmot.quantization.keras.quantizers.MovingAverageQuantizer):  
         return super().__call__(inputs, training and self._leader is None, weights, **options)
 
 
-class OutputOnly(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc]  # tfmot has no types
+class _OutputOnly(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc]  # tfmot has no types
     """For a layer without weights to round: only what it gives is rounded, if that. The methods are tfmot's interface.
 
     `quantizer`: None for a range of its own. `rounds`: not where the layer behind it does, within the same operator or
@@ -82,10 +82,14 @@ class OutputOnly(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc]
         pass
 
     def get_output_quantizers(self, layer: Any) -> list[Any]:  # noqa: ARG002
-        return [self._quantizer or SharedRange()] if self._rounds else []
+        return [self._quantizer or _SharedRange()] if self._rounds else []
 
     def get_config(self) -> dict[str, Any]:
         return {"rounds": self._rounds}
+
+
+SCOPE: dict[str, Any] = {"_OutputOnly": _OutputOnly, "StandaloneNorm": StandaloneNorm}
+"""What tfmot looks up by name when it copies an annotated model."""
 
 
 def annotate(layer: Any) -> Any:
@@ -93,7 +97,7 @@ def annotate(layer: Any) -> Any:
 
     What a StandaloneNorm multiplies by needs no rounding: a scale for each channel holds the one factor of it exactly.
     """
-    config = OutputOnly(rounds=not _before_relu(layer)) if isinstance(layer, _OUTPUT_ONLY) else None
+    config = _OutputOnly(rounds=not _before_relu(layer)) if isinstance(layer, _ROUNDED_AFTER) else None
     return tfmot.quantization.keras.quantize_annotate_layer(layer, quantize_config=config)
 
 
@@ -109,7 +113,7 @@ def _is_relu(layer: Any) -> bool:
 
 
 def scheme(*, preserve_zeros: bool) -> Any:
-    """tfmot's scheme for int8 with this module's layout; with `preserve_zeros` weights that are zero stay zero."""
+    """A scheme of tfmot for int8 with this module's layout; with `preserve_zeros` weights that are zero stay zero."""
     base = Default8BitPrunePreserveQuantizeScheme if preserve_zeros else default_8bit.Default8BitQuantizeScheme
 
     class Scheme(base):  # type: ignore[misc, valid-type]  # one of two classes without types
@@ -137,10 +141,10 @@ class _Layout(default_8bit.Default8BitQuantizeLayoutTransform):  # type: ignore[
                 chosen[layer.name] = {"quantize_config": self._weighted(layer, joined.get(layer.name))}
             elif layer.name in joined and not isinstance(layer, _PASSING):
                 quantizer = joined[layer.name]
-                chosen[layer.name] = {"quantize_config": OutputOnly(rounds=quantizer is not None, quantizer=quantizer)}
+                chosen[layer.name] = {"quantize_config": _OutputOnly(rounds=quantizer is not None, quantizer=quantizer)}
         return model, chosen
 
-    def _weighted(self, layer: Any, quantizer: SharedRange | None) -> Any:
+    def _weighted(self, layer: Any, quantizer: _SharedRange | None) -> Any:
         """The scheme's configuration of a layer with weights, a new one, that rounds what it gives by `quantizer`."""
         config = self._scheme.get_quantize_registry().get_quantize_config(layer)
         config.activation_attrs = []
@@ -148,19 +152,19 @@ class _Layout(default_8bit.Default8BitQuantizeLayoutTransform):  # type: ignore[
         return config
 
 
-def _joined(model: Any) -> dict[str, SharedRange | None]:
+def _joined(model: Any) -> dict[str, _SharedRange | None]:
     """For each concatenation and each layer that one joins, the range that it rounds by; None for none.
 
     What is read by a concatenation alone is rounded there; but TFLite's average pooling rounds as its input is rounded.
     """
-    found: dict[str, SharedRange | None] = {}
+    found: dict[str, _SharedRange | None] = {}
     joints = [layer for layer in model.layers if isinstance(layer, keras.layers.Concatenate)]
     for layer in reversed(joints):  # one that is joined again comes before the one that joins it
-        leader = found.get(layer.name) or SharedRange()
+        leader = found.get(layer.name) or _SharedRange()
         found.setdefault(layer.name, leader)
         for source in _sources(layer):
             alone = not isinstance(source, _OWN_ROUNDING) and len(source.outbound_nodes) == 1
-            found.setdefault(source.name, None if alone else SharedRange(leader))
+            found.setdefault(source.name, None if alone else _SharedRange(leader))
     return found
 
 

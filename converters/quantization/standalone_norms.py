@@ -1,8 +1,9 @@
 """Batch norms that no convolution before them can take up: pre-activated residual networks, dense ones.
 
 Behind a convolution a batch norm costs nothing, for its factors go into the weights. Where its input is a sum or a
-concatenation, int8 needs an operator for it: a 1x1 depthwise convolution, a factor and a bias for each channel, with the
-ReLU behind it fused. TFLite's own rendering would be a product and a sum, two roundings, and one scale for all factors.
+concatenation, int8 needs an operator for it: a 1x1 depthwise convolution, a factor and a bias for each channel, with
+the ReLU behind it fused. TFLite's own rendering would be a product and a sum: two roundings, and one scale for all
+factors.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from converters.export import export_float
 from converters.job import Job
 from converters.quantization import calibration
-from converters.quantization.aware import _prove_parity, rounded, run
+from converters.quantization.aware import _batches, _prove_parity, rounded, run
 from converters.quantization.post_training import quantize
 from converters.recipe import load_recipe
 from converters.steps import AwareStep, PruneStep
@@ -113,10 +113,10 @@ def test_a_flatbuffer_that_computes_otherwise_is_an_error(sparse: Job, trained_i
     last = other.get_layer("logits")
     last.set_weights([-weight for weight in last.get_weights()])
     with pytest.raises(ModelError, match="the int8 flatbuffer's outputs differ from the trained model's by"):
-        _prove_parity(other, trained_int8, sparse)
+        _prove_parity(other, trained_int8, next(_batches(sparse, 4)))
 
 
-@pytest.mark.parametrize("kind", ["BatchNormalization", "PReLU"])
+@pytest.mark.parametrize("kind", ["LayerNormalization", "PReLU"])
 def test_a_layer_that_tfmot_cannot_quantize_is_an_error(kind: str, sparse: Job, tmp_path: Path) -> None:
     body = tf_keras.Sequential([tf_keras.Input((8, 8, 3)), getattr(tf_keras.layers, kind)()])
     stack = [*body.layers, tf_keras.layers.Flatten(), tf_keras.layers.Dense(3)]
