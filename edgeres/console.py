@@ -32,6 +32,7 @@ COMMANDS = {
     "targets": "targets.commands:targets",
     "verify": "targets.commands:verify",
     "report": "edgeres.commands:report",
+    "embed": "converters.commands:embed",
 }
 """Command name -> "module:attribute" of a click command, in the order in which a user meets them."""
 
