@@ -202,8 +202,8 @@ def _require_meaning(of: str) -> None:
 def embed(bundle: Path, platform: str, out: Path, results: tuple[Path, ...], flash: str | None) -> None:
     """Write an app around BUNDLE, with the bundle's own preprocessing, that checks itself against the golden tensors.
 
-    Platforms: python (a script for a Raspberry Pi and other Linux boards). DIR/README.md says what to run. A DIR that
-    embed wrote, and nobody changed, is replaced.
+    Platforms: c (microcontrollers and embedded Linux, TensorFlow Lite Micro), python (a script for a Raspberry Pi and
+    other Linux boards). DIR/README.md says what to run. A DIR that embed wrote, and nobody changed, is replaced.
     """
     from converters.apps.embedding import embed, parse_size
 

@@ -10,6 +10,7 @@ names are hostile until `literals.py` has written them.
 from __future__ import annotations
 
 APPS = {
+    "c": "converters.apps.c.writer:write",
     "python": "converters.apps.python.writer:write",
 }
 """Platform -> "module:attribute" of `write(source: Source) -> dict[str, bytes]`, the files of the app by their path."""

@@ -19,3 +19,17 @@ def json_bytes(values: Any) -> bytes:
 def markdown(text: str) -> str:
     """Text that Markdown shows literally; characters that act on a terminal or turn the direction become U+FFFD."""
     return escape(text)
+
+
+def c_string(text: str) -> str:
+    """A C or C++ string literal whose bytes are the text in UTF-8.
+
+    All but printable ASCII is written in octal: an octal escape ends after three digits, where a hexadecimal one would
+    take the next characters along. Question marks too, which could begin a trigraph.
+    """
+    return '"' + "".join(map(_c_byte, text.encode("utf-8"))) + '"'
+
+
+def _c_byte(byte: int) -> str:
+    character = chr(byte)
+    return character if " " <= character <= "~" and character not in '"\\?' else f"\\{byte:03o}"

@@ -381,3 +381,11 @@ def test_damage_that_pillow_reports_as_an_overflow_is_a_corrupt_image() -> None:
     content = encoded(Image.new("1", (16, 16), 1), "TIFF").replace(strip_offset, as_long8)
     with pytest.raises(DataError, match="corrupt"):
         open_image(content)
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("crop_fraction", [1.0, 0.5])
+def test_decoded_pixels_of_the_inputs_size_become_what_their_file_becomes(resize: Any, crop_fraction: float) -> None:
+    contract = Preprocess(24, 40, resize=resize, crop_fraction=crop_fraction)
+    found = contract.geometry(np.asarray(gradient()))
+    np.testing.assert_array_equal(found, contract.geometry(encoded(gradient())))

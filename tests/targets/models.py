@@ -56,16 +56,15 @@ def main(folder: Path) -> None:
     function("batch_of_8", lambda x: tf.reduce_mean(x, (1, 2)), (8, *SHAPE))
     function("map_to_map", lambda x: x * 2, (1, *SHAPE))
     function("open_size", lambda x: tf.reduce_mean(x, (1, 2)), (1, None, None, 3))
-    gray = np.random.default_rng(3).normal(0, 0.1, (SIZE * SIZE, CLASSES)).astype(np.float32)
-    function("gray", lambda image: tf.reshape(image, (1, -1)) @ gray, (1, SIZE, SIZE, 1))
-    layers = keras.layers
-    fifty = keras.Sequential([keras.Input(SHAPE, name="image"), layers.Flatten(), layers.Dense(50)])
-    write("fifty", tf.lite.TFLiteConverter.from_keras_model(fifty))
-    whole = tf.lite.TFLiteConverter.from_keras_model(fifty)
-    whole.optimizations, whole.representative_dataset = [tf.lite.Optimize.DEFAULT], lambda: ([x] for x in samples())
-    whole.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    whole.inference_input_type = whole.inference_output_type = tf.int8
-    write("fifty_int8", whole)
+    for name, shape, classes in (("gray", (SIZE, SIZE, 1), CLASSES), ("fifty", SHAPE, 50)):
+        flat = keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(classes)])
+        write(name, tf.lite.TFLiteConverter.from_keras_model(flat))
+        whole = tf.lite.TFLiteConverter.from_keras_model(flat)
+        whole.optimizations = [tf.lite.Optimize.DEFAULT]
+        whole.representative_dataset = lambda depth=shape[-1]: ([x[..., :depth]] for x in samples())
+        whole.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        whole.inference_input_type = whole.inference_output_type = tf.int8
+        write(f"{name}_int8", whole)
     function("logarithm", lambda x: tf.math.log(tf.reduce_mean(x, (1, 2))), (1, *SHAPE))
     quantize(folder)
 

@@ -14,7 +14,7 @@ from edgeres.storage import sha256_file
 from tests.converters.apps.conftest import Made
 from tests.targets.bundles import change_manifest, rehash
 
-MODEL_OF = {"python": "int8"}
+MODEL_OF = {"c": "int8", "python": "int8"}
 """The small model that suits a platform."""
 
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converters.apps.literals import json_bytes, markdown
+from converters.apps.literals import c_string, json_bytes, markdown
 from tests.converters.apps.hostile import BREAKING, HOSTILE
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -30,3 +31,13 @@ def test_markdown_shows_a_text_on_one_line_without_markup(text: str) -> None:
     assert not any(character < " " or "\u202a" <= character <= "\u202e" for character in shown)
     for sign in "<>`|":
         assert shown.count(sign) == shown.count(f"\\{sign}")
+
+
+@given(TEXT)
+def test_a_c_string_has_the_bytes_of_the_text(text: str) -> None:
+    literal = c_string(text)
+    assert literal.isascii()
+    assert literal.isprintable()
+    content = re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), literal[1:-1].encode())
+    assert content == text.encode()
+    assert not re.search(r'(?<!\\)"|\?', literal[1:-1])
