@@ -203,7 +203,8 @@ def embed(bundle: Path, platform: str, out: Path, results: tuple[Path, ...], fla
     """Write an app around BUNDLE, with the bundle's own preprocessing, that checks itself against the golden tensors.
 
     Platforms: c (microcontrollers and embedded Linux, TensorFlow Lite Micro), python (a script for a Raspberry Pi and
-    other Linux boards). DIR/README.md says what to run. A DIR that embed wrote, and nobody changed, is replaced.
+    other Linux boards), web (a page that works offline, LiteRT.js). DIR/README.md says what to run. A DIR that embed
+    wrote, and nobody changed, is replaced.
     """
     from converters.apps.embedding import embed, parse_size
 

@@ -12,5 +12,6 @@ from __future__ import annotations
 APPS = {
     "c": "converters.apps.c.writer:write",
     "python": "converters.apps.python.writer:write",
+    "web": "converters.apps.web.writer:write",
 }
 """Platform -> "module:attribute" of `write(source: Source) -> dict[str, bytes]`, the files of the app by their path."""

@@ -57,7 +57,7 @@ def main(folder: Path) -> None:
     function("map_to_map", lambda x: x * 2, (1, *SHAPE))
     function("open_size", lambda x: tf.reduce_mean(x, (1, 2)), (1, None, None, 3))
     for name, shape, classes in (("gray", (SIZE, SIZE, 1), CLASSES), ("fifty", SHAPE, 50)):
-        flat = keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(classes)])
+        flat = keras.Sequential([keras.Input(shape, batch_size=1), keras.layers.Flatten(), keras.layers.Dense(classes)])
         write(name, tf.lite.TFLiteConverter.from_keras_model(flat))
         whole = tf.lite.TFLiteConverter.from_keras_model(flat)
         whole.optimizations = [tf.lite.Optimize.DEFAULT]

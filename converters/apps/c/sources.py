@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from converters.apps.c.arena import Arena
 from converters.apps.literals import c_string
 from converters.apps.source import Source
-from edgeres.preprocess import MAX_PIXELS, Content, open_image
+from edgeres.preprocess import MAX_PIXELS
 from targets.graph import Tensor
 from targets.scaling import quantize
 
@@ -144,17 +143,6 @@ inline TfLiteStatus AddOperators(Resolver* resolver) {{
     return _header("OPERATORS", body)
 
 
-def golden_file(source: Source) -> bytes:
-    """golden.bin: a magic word, a count; for each height, width, image, input and output, all little-endian."""
-    golden = source.golden
-    parts = [b"EDGERES1", struct.pack("<i", len(golden.images))]
-    for image, inputs, outputs in zip(golden.images, golden.inputs, golden.outputs, strict=True):
-        pixels = _rgb(image)
-        parts += [struct.pack("<ii", *pixels.shape[:2]), pixels.tobytes()]
-        parts += [_little(stored(inputs, source.input)), _little(stored(outputs, source.output))]
-    return b"".join(parts)
-
-
 def stored(values: NDArray[np.float32], tensor: Tensor) -> NDArray[np.integer]:
     """Real values as an integer tensor of the model holds them."""
     scale, zero_point = _scaling(tensor)
@@ -163,14 +151,6 @@ def stored(values: NDArray[np.float32], tensor: Tensor) -> NDArray[np.integer]:
 
 def _scaling(tensor: Tensor) -> tuple[float, int]:
     return (tensor.scales[0], tensor.zero_points[0]) if tensor.scales else (1.0, 0)
-
-
-def _rgb(image: Content) -> NDArray[np.uint8]:
-    return np.asarray(open_image(image))
-
-
-def _little(values: NDArray[np.integer]) -> bytes:
-    return values.astype(values.dtype.newbyteorder("<")).tobytes()
 
 
 def _numbers(values: Iterable[int]) -> str:

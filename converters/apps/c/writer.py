@@ -7,6 +7,7 @@ from pathlib import Path
 from converters.apps.c import sources
 from converters.apps.c.arena import Arena, arena_of
 from converters.apps.c.operators import adders
+from converters.apps.golden_file import packed
 from converters.apps.literals import markdown
 from converters.apps.source import Source
 from converters.apps.templates import filled, taken
@@ -40,7 +41,11 @@ def write(source: Source) -> dict[str, bytes]:
     return {
         **taken(_TEMPLATES, *_AS_THEY_ARE),
         **{name: text.encode("ascii") for name, text in generated.items()},
-        "golden.bin": sources.golden_file(source),
+        "golden.bin": packed(
+            source.golden.images,
+            sources.stored(source.golden.inputs, source.input),
+            sources.stored(source.golden.outputs, source.output),
+        ),
         "README.md": _readme(source, arena, used),
     }
 

@@ -12,10 +12,16 @@ from edgeres.console import run
 from edgeres.errors import ArtifactError, ConfigError, EdgeresError, ModelError, OutputError
 from edgeres.storage import sha256_file
 from tests.converters.apps.conftest import Made
+from tests.converters.apps.hostile import HOSTILE
 from tests.targets.bundles import change_manifest, rehash
 
-MODEL_OF = {"c": "int8", "python": "int8"}
+MODEL_OF = {"c": "int8", "python": "int8", "web": "fifty"}
 """The small model that suits a platform."""
+
+
+def bundle_for(platform: str, made: Made) -> Path:
+    model = MODEL_OF[platform]
+    return made(model, labels=HOSTILE) if model == "fifty" else made(model)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -24,7 +30,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("platform", APPS)
 def test_an_app_holds_the_bundles_model_and_says_what_to_do(platform: str, made: Made, tmp_path: Path) -> None:
-    bundle = made(MODEL_OF[platform])
+    bundle = bundle_for(platform, made)
     assert run(["embed", str(bundle), "--platform", platform, "--out", str(tmp_path / "app")]) == 0
     found = tree(tmp_path / "app")
     assert {"README.md", "MODEL_CARD.md", RECORD} <= set(found)
@@ -38,7 +44,7 @@ def test_an_app_holds_the_bundles_model_and_says_what_to_do(platform: str, made:
 @pytest.mark.parametrize("platform", APPS)
 def test_the_same_bundle_gives_the_same_bytes(platform: str, made: Made, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        embed(made(MODEL_OF[platform]), platform, tmp_path / name)
+        embed(bundle_for(platform, made), platform, tmp_path / name)
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from converters.apps.c import arena
 from converters.apps.c.operators import OPERATORS, adders
-from converters.apps.c.sources import golden_file, labels_header, labels_source, stored
+from converters.apps.c.sources import labels_header, labels_source, stored
 from converters.apps.embedding import embed
 from converters.apps.source import read_source
 from edgeres.console import run
@@ -183,9 +183,9 @@ def test_without_the_package_the_arena_is_an_estimate_that_says_so(
     assert "Estimated from the graph" in (tmp_path / "app" / "README.md").read_text()
 
 
-def test_the_golden_file_is_little_endian_and_complete(made: Made) -> None:
-    source = read_source(made("int8"))
-    content = golden_file(source)
+def test_the_golden_file_is_little_endian_and_complete(made: Made, tmp_path: Path) -> None:
+    embed(made("int8"), "c", tmp_path / "app")
+    content = (tmp_path / "app" / "golden.bin").read_bytes()
     assert content[:8] == b"EDGERES1"
     assert np.frombuffer(content, "<i4", 3, offset=8).tolist() == [4, 20, 24]
     assert len(content) == 12 + 4 * (8 + 20 * 24 * 3 + 16 * 16 * 3 + 4)

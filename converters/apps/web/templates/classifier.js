@@ -1,0 +1,91 @@
+// The model on LiteRT.js: an image to scores. Loaded once; nothing comes from outside this folder.
+
+import { loadAndCompile, loadLiteRt, Tensor } from "@litertjs/core";
+
+import { prepared } from "./preprocess.js";
+
+const MAX_PIXELS = 64_000_000;
+const here = (name) => new URL(name, import.meta.url);
+
+let loading;
+
+/** The app's description and its compiled model. */
+export function load() {
+  loading ??= (async () => {
+    const app = await (await fetched("app.json")).json();
+    self.Module = { printErr: (line) => console.debug(line) }; // the runtime's log, which is no error
+    const threads = self.crossOriginIsolated === true;
+    await loadLiteRt(here("node_modules/@litertjs/core/wasm/").href, { threads });
+    const content = new Uint8Array(await (await fetched("model.tflite")).arrayBuffer());
+    const model = await loadAndCompile(content, { accelerator: "wasm" });
+    return { app, model, threads };
+  })();
+  return loading;
+}
+
+async function fetched(name) {
+  const answer = await fetch(here(name));
+  if (!answer.ok) throw new Error(`${name} is not there (${answer.status})`);
+  return answer;
+}
+
+/** Scores, one for each class, of an input as `prepared` gives it. */
+export async function run(input) {
+  const { app, model } = await load();
+  const { height, width } = app.preprocess;
+  const tensor = new Tensor(input, [1, height, width, input.length / (height * width)]);
+  const [output] = await model.run([tensor]);
+  const scores = Float32Array.from(output.toTypedArray());
+  tensor.delete();
+  output.delete();
+  return scores;
+}
+
+/** Scores of an image, and the milliseconds that preparing and the model took. */
+export async function classify(image) {
+  const { app } = await load();
+  const began = performance.now();
+  const input = prepared(image, app.preprocess);
+  const ready = performance.now();
+  const scores = await run(input);
+  return { scores, preparing: ready - began, model: performance.now() - ready };
+}
+
+/** Shares of 1: of a model that ends in logits, through a softmax. */
+export function shares(scores, app) {
+  if (app.probabilities) return scores;
+  const most = Math.max(...scores);
+  const powers = scores.map((score) => Math.exp(score - most));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  return powers.map((power) => power / sum);
+}
+
+/** A picture (a Blob) as an image: upright by its EXIF tag where the contract says so, transparency on black. */
+export async function decoded(blob) {
+  const { app } = await load();
+  const bitmap = await createImageBitmap(blob, {
+    imageOrientation: app.preprocess.exif ? "from-image" : "none",
+    colorSpaceConversion: "none",
+  });
+  try {
+    return pixelsOf(bitmap, bitmap.width, bitmap.height);
+  } finally {
+    bitmap.close();
+  }
+}
+
+/** The pixels of whatever a canvas can draw, at its own size. */
+export function pixelsOf(drawable, width, height) {
+  if (width * height > MAX_PIXELS) throw new Error(`${width} x ${height} pixels are too many`);
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
+  context.drawImage(drawable, 0, 0, width, height);
+  const rgba = context.getImageData(0, 0, width, height).data;
+  const data = new Uint8Array(width * height * 3);
+  for (let from = 0, to = 0; from < rgba.length; from += 4) {
+    data[to++] = rgba[from];
+    data[to++] = rgba[from + 1];
+    data[to++] = rgba[from + 2];
+  }
+  return { width, height, data };
+}
