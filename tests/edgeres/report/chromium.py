@@ -32,6 +32,8 @@ _SWITCHES = (
     "--disable-backgrounding-occluded-windows",
     "--disable-renderer-backgrounding",
     "--hide-scrollbars",
+    "--use-fake-device-for-media-stream",  # a camera that shows a test picture
+    "--use-fake-ui-for-media-stream",
     "--remote-debugging-pipe",
 )
 _SECONDS = 60

@@ -46,7 +46,7 @@ function draw({ width, height, data }) {
 }
 
 async function take(blob) {
-  await stop();
+  stop();
   say("Looking…");
   try {
     const image = await decoded(blob);
@@ -63,7 +63,7 @@ async function take(blob) {
 
 let stream = null;
 
-async function stop() {
+function stop() {
   stream?.getTracks().forEach((track) => track.stop());
   stream = null;
   at("video").hidden = true;
@@ -72,19 +72,20 @@ async function stop() {
 
 async function watch() {
   const video = at("video");
+  let own;
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+    own = stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   } catch (problem) {
     say(`The camera cannot be used: ${problem.message}`, true);
     return;
   }
-  video.srcObject = stream;
+  video.srcObject = own;
   await video.play();
   video.hidden = false;
   at("shown").hidden = at("hint").hidden = true;
   at("camera").textContent = "Stop the camera";
   say("Best classes");
-  while (stream !== null) {
+  while (stream === own) {
     await show(pixelsOf(video, video.videoWidth, video.videoHeight));
     await new Promise(requestAnimationFrame);
   }

@@ -13,11 +13,16 @@ Compile = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
-def compiled() -> Compile:
-    """Compile C++ files of a folder into a program there, by name; a warning is an error."""
-    compiler = shutil.which("g++")
-    if compiler is None:
+def compiler() -> str:
+    found = shutil.which("g++")
+    if found is None:
         pytest.skip("g++ is not installed")
+    return found
+
+
+@pytest.fixture(scope="session")
+def compiled(compiler: str) -> Compile:
+    """Compile C++ files of a folder into a program there, by name; a warning is an error."""
 
     def compile_(folder: Path, *names: str, options: tuple[str, ...] = ()) -> Path:
         command = [compiler, *STRICT, *options, *names, "-o", "program"]

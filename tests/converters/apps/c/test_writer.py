@@ -18,7 +18,7 @@ from edgeres.console import run
 from edgeres.errors import ConfigError, ModelError
 from targets.flatbuffer import walk
 from tests.converters.apps.c.conftest import Compile
-from tests.converters.apps.conftest import Made
+from tests.converters.apps.conftest import CONTRACTS, Made
 from tests.converters.apps.hostile import BREAKING, HOSTILE
 from tests.targets.conftest import Models
 
@@ -108,6 +108,20 @@ def test_the_model_is_in_the_source_byte_by_byte(made: Made, tmp_path: Path) -> 
     body = text[text.index("= {") : text.index("};")]
     assert bytes(map(int, re.findall(r"\d+", body))) == read_source(made("int8")).model
     assert "alignas(16)" in text
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_the_table_is_the_contract(contract: str, made: Made, tmp_path: Path) -> None:
+    bundle = made("gray_int8" if contract == "gray" else "int8", contract)
+    embed(bundle, "c", tmp_path / "app")
+    source = read_source(bundle)
+    text = (tmp_path / "app" / "input_table.cc").read_text()
+    found = np.array(re.findall(r"-?\d+(?=,)", text), int).reshape(source.contract.depth, 256)
+    for channel, row in enumerate(found):
+        pixels = np.zeros((256, source.contract.depth), np.uint8)
+        pixels[:, channel] = np.arange(256)
+        expected = stored(source.contract.normalize(pixels), source.input)[:, channel]
+        np.testing.assert_array_equal(row, expected)
 
 
 def test_only_operators_of_the_model_are_registered(made: Made, tmp_path: Path) -> None:

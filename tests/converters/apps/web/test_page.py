@@ -194,3 +194,20 @@ def test_what_is_no_picture_is_said_in_a_sentence(
         )
         assert shown(page) == []
         page.close()
+
+
+def test_the_camera_is_watched_until_it_is_stopped(
+    made: Made, chromium: Chromium, node_modules: Path, tmp_path: Path
+) -> None:
+    embed(made("fifty", "unit", HOSTILE), "web", tmp_path / "app")
+    with served(tmp_path / "app", node_modules) as address:
+        page = opened(chromium, address, width=1280, dark=True)
+        page.evaluate("document.getElementById('camera').click()")
+        wait(page, "document.querySelectorAll('.label').length === 5")
+        latency = page.evaluate("document.getElementById('latency').textContent")
+        wait(page, f"document.getElementById('latency').textContent !== {latency!r}")
+        page.evaluate("document.getElementById('camera').click()")
+        wait(page, "document.getElementById('video').hidden")
+        assert page.evaluate("document.getElementById('camera').textContent") == "Use the camera"
+        assert problems(page) == []
+        page.close()
