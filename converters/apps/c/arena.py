@@ -35,9 +35,8 @@ def arena_of(model: bytes, graph: Graph) -> Arena:
         ModelError: TensorFlow Lite Micro refuses the model.
     """
     if importlib.util.find_spec(_PACKAGE) is None:
-        return Arena(
-            estimate(graph), "Estimated from the graph, for tflite-micro is not installed where this was made."
-        )
+        how = "Estimated from the graph, for tflite-micro is not installed where this was made."
+        return Arena(estimate(graph), how)
     try:
         with Sandbox("converters.apps.c.arena:Engine", limits=Limits(seconds=120)) as sandbox:
             values, _ = sandbox.call("smallest", model, arguments={"start": graph.arena_bytes})
@@ -70,7 +69,7 @@ class Engine:
 
     def smallest(self, model: bytes, *, start: int) -> Answer:
         """The least multiple of 1 KiB with which the model can be loaded and run."""
-        high = _rounded(start)
+        high = _rounded(max(1, start))
         while (problem := self._refused(model, high)) is not None:
             if high > _MOST_BYTES:
                 raise TargetError(problem)

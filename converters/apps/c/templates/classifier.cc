@@ -1,7 +1,6 @@
 #include "classifier.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "model_data.h"
 #include "operators.h"
@@ -14,7 +13,7 @@ namespace {
 constexpr int kInputSize = kHeight * kWidth * kChannels;
 
 alignas(16) std::uint8_t arena[kArenaBytes];
-tflite::MicroInterpreter* interpreter = nullptr;
+tflite::MicroInterpreter* interpreter = nullptr;  // once Begin has returned true
 Preprocessor preprocessor;
 
 bool Invoke(Output* output) {
@@ -31,6 +30,7 @@ bool Begin() {
   if (AddOperators(&resolver) != kTfLiteOk) return false;
   static tflite::MicroInterpreter loaded(tflite::GetModel(kModel), resolver, arena, kArenaBytes);
   if (loaded.AllocateTensors() != kTfLiteOk) return false;
+  if (loaded.typed_input_tensor<Input>(0) == nullptr || loaded.typed_output_tensor<Output>(0) == nullptr) return false;
   interpreter = &loaded;
   return true;
 }

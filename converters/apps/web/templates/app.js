@@ -71,6 +71,10 @@ function stop() {
 }
 
 async function watch() {
+  if (!navigator.mediaDevices) {
+    say("The camera needs HTTPS, or localhost.", true);
+    return;
+  }
   const video = at("video");
   let own;
   try {
@@ -146,7 +150,7 @@ try {
   say("Ready.");
   if (new URLSearchParams(location.search).has("check")) await showCheck();
   document.documentElement.dataset.ready = "yes";
-  await keep();
+  keep().catch((problem) => console.warn(`The page is not kept for later: ${problem.message}`));
 } catch (problem) {
   say(`The model cannot be loaded: ${problem.message}`, true);
 }

@@ -73,15 +73,23 @@ export function shares(scores, app) {
 /** A picture (a Blob) as an image: upright by its EXIF tag where the contract says so, transparency on black. */
 export async function decoded(blob) {
   const { app } = await load();
-  const bitmap = await createImageBitmap(blob, {
-    imageOrientation: app.preprocess.exif ? "from-image" : "none",
-    colorSpaceConversion: "none",
-  });
+  const upright = app.preprocess.exif ? blob : new Blob([withoutExif(new Uint8Array(await blob.arrayBuffer()))]);
+  const bitmap = await createImageBitmap(upright, { imageOrientation: "from-image", colorSpaceConversion: "none" });
   try {
     return pixelsOf(bitmap, bitmap.width, bitmap.height);
   } finally {
     bitmap.close();
   }
+}
+
+/** A JPEG whose EXIF data no decoder finds: browsers turn pictures by it even where they are told not to. */
+function withoutExif(bytes) {
+  const [APP1, SCAN] = [0xe1, 0xda];
+  if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return bytes;
+  for (let at = 2; bytes[at] === 0xff && bytes[at + 1] !== SCAN; at += 2 + bytes[at + 2] * 256 + bytes[at + 3]) {
+    if (bytes[at + 1] === APP1) bytes.fill(0, at + 4, at + 8); // the letters "Exif"
+  }
+  return bytes;
 }
 
 /** The pixels of whatever a canvas can draw, at its own size. */

@@ -128,10 +128,11 @@ def test_an_int8_network_gives_the_harness_answers_and_goes_on_without_a_network
     page.close()
 
 
+@pytest.mark.parametrize("contract", ["torch", "pad"])  # with EXIF and without
 def test_every_kind_of_picture_becomes_what_it_becomes_in_python(
-    made: Made, pictures: Path, chromium: Chromium, node_modules: Path, tmp_path: Path
+    contract: str, made: Made, pictures: Path, chromium: Chromium, node_modules: Path, tmp_path: Path
 ) -> None:
-    bundle = open_bundle(made("fifty", "torch", HOSTILE))
+    bundle = open_bundle(made("fifty", contract, HOSTILE))
     embed(bundle.path, "web", tmp_path / "app")
     names = sorted(place.name for place in pictures.iterdir())
     with served(tmp_path / "app", node_modules) as address:
@@ -149,10 +150,10 @@ def test_every_kind_of_picture_becomes_what_it_becomes_in_python(
             return all;
         }})()""")
         page.close()
-    contract = bundle.manifest.preprocess
-    one = 1.001 * contract.scale / np.asarray(contract.std)
+    preprocess = bundle.manifest.preprocess
+    one = 1.001 * preprocess.scale / np.asarray(preprocess.std)
     for name, values in zip(names, inputs, strict=True):
-        expected = contract((pictures / name).read_bytes())
+        expected = preprocess((pictures / name).read_bytes())
         off = np.abs(np.asarray(values, np.float32).reshape(expected.shape) - expected)
         assert (off <= one).all(), (name, (off / one).max())
 
