@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from dataclasses import dataclass
-from typing import Any
 
 from edgeres.errors import ModelError, TargetError
 from targets.graph import Graph
@@ -14,7 +14,8 @@ from targets.worker import Answer
 
 _PACKAGE = "tflite_micro"
 _STEP_BYTES = 1024
-_MOST_BYTES = 1 << 30
+_MOST_BYTES = 64 << 20
+"""More than any microcontroller has."""
 
 _BASE_BYTES, _OPERATOR_BYTES, _SCALE_BYTES = 1024, 400, 8
 """What the interpreter was seen to keep at most, for itself, each operator, and each scale of a quantized tensor."""
@@ -62,33 +63,33 @@ def _rounded(size: int) -> int:
 
 
 class Engine:
-    """The child's side: tries arenas, for the interpreter refuses one that is too small."""
+    """The child's side: tries arenas, each in a process of its own, for one that is too small can crash it."""
 
     def __init__(self) -> None:
-        self._runtime = importlib.import_module("tflite_micro.python.tflite_micro.runtime")
+        self._runtime = importlib.import_module(_PACKAGE).runtime
 
     def smallest(self, model: bytes, *, start: int) -> Answer:
         """The least multiple of 1 KiB with which the model can be loaded and run."""
-        high = _rounded(max(1, start))
-        while (problem := self._refused(model, high)) is not None:
+        low, high = 0, _rounded(max(1, start))
+        while not self.runs(model, high):
             if high > _MOST_BYTES:
-                raise TargetError(problem)
-            high *= 2
-        low = 0
+                raise TargetError(f"it does not run with an arena of {high:,} bytes either")
+            low, high = high, 2 * high
         while high - low > _STEP_BYTES:
-            middle = _rounded((low + high) // 2)
-            middle = middle if middle < high else high - _STEP_BYTES
-            if self._refused(model, middle) is None:
-                high = middle
-            else:
-                low = middle
+            middle = (low + high) // (2 * _STEP_BYTES) * _STEP_BYTES
+            low, high = (low, middle) if self.runs(model, middle) else (middle, high)
         return {"bytes": high}, ()
 
-    def _refused(self, model: bytes, size: int) -> str | None:
-        """Why the model does not run with an arena of this size; None where it does."""
-        try:
-            interpreter: Any = self._runtime.Interpreter.from_bytes(model, arena_size=size)
-            interpreter.invoke()
-        except (RuntimeError, ValueError) as problem:
-            return str(problem)
-        return None
+    def runs(self, model: bytes, arena_bytes: int) -> bool:
+        """Whether the model can be loaded into an arena, and run there."""
+        process = os.fork()
+        if process == 0:
+            code = 1
+            try:
+                self._runtime.Interpreter.from_bytes(model, arena_size=arena_bytes).invoke()
+                code = 0
+            except (RuntimeError, ValueError):
+                pass  # too small, or nothing that it can run
+            finally:
+                os._exit(code)
+        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0

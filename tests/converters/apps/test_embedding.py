@@ -42,6 +42,25 @@ def test_an_app_holds_the_bundles_model_and_says_what_to_do(platform: str, made:
 
 
 @pytest.mark.parametrize("platform", APPS)
+def test_a_hostile_name_is_text(platform: str, made: Made, tmp_path: Path) -> None:
+    name = "</h1><script>owned()</script>`$(owned)` ${owned} \u202e\n# owned"
+    shutil.copytree(bundle_for(platform, made), tmp_path / "bundle")
+    change_manifest(tmp_path / "bundle", name=name)
+    embed(tmp_path / "bundle", platform, tmp_path / "app")
+    for path in (tmp_path / "app").iterdir():
+        if path.suffix in (".json", ".webmanifest"):
+            found = json.loads(path.read_text())
+            assert name in found.values() or name not in path.read_text()
+        elif path.suffix == ".md":
+            text = path.read_text()
+            assert text.count("<script") == text.count("\\<script")
+            assert "\n# owned" not in text
+            assert "\u202e" not in text
+        elif path.suffix not in (".npz", ".bin", ".tflite"):
+            assert "owned" not in path.read_text()
+
+
+@pytest.mark.parametrize("platform", APPS)
 def test_the_same_bundle_gives_the_same_bytes(platform: str, made: Made, tmp_path: Path) -> None:
     for name in ("one", "two"):
         embed(bundle_for(platform, made), platform, tmp_path / name)

@@ -11,7 +11,7 @@ import pytest
 
 from converters.apps.c import arena
 from converters.apps.c.operators import OPERATORS, adders
-from converters.apps.c.sources import labels_header, labels_source, stored
+from converters.apps.c.sources import input_table_source, labels_header, labels_source, stored
 from converters.apps.embedding import embed
 from converters.apps.source import read_source
 from edgeres.console import run
@@ -111,12 +111,9 @@ def test_the_model_is_in_the_source_byte_by_byte(made: Made, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("contract", CONTRACTS)
-def test_the_table_is_the_contract(contract: str, made: Made, tmp_path: Path) -> None:
-    bundle = made("gray_int8" if contract == "gray" else "int8", contract)
-    embed(bundle, "c", tmp_path / "app")
-    source = read_source(bundle)
-    text = (tmp_path / "app" / "input_table.cc").read_text()
-    found = np.array(re.findall(r"-?\d+(?=,)", text), int).reshape(source.contract.depth, 256)
+def test_the_table_is_the_contract(contract: str, made: Made) -> None:
+    source = read_source(made("gray_int8" if contract == "gray" else "int8", contract))
+    found = np.array(re.findall(r"-?\d+(?=,)", input_table_source(source)), int).reshape(source.contract.depth, 256)
     for channel, row in enumerate(found):
         pixels = np.zeros((256, source.contract.depth), np.uint8)
         pixels[:, channel] = np.arange(256)
@@ -169,17 +166,23 @@ def test_the_arena_is_the_least_that_works_and_the_estimate_is_enough(model: str
     found = arena.arena_of(models(model), graph)
     assert "on a 64-bit machine" in found.how
     engine = arena.Engine()
-    assert engine._refused(models(model), found.size_bytes) is None
-    assert engine._refused(models(model), found.size_bytes - 1024)
+    assert engine.runs(models(model), found.size_bytes)
+    assert not engine.runs(models(model), found.size_bytes - 1024)
     assert graph.arena_bytes < found.size_bytes <= arena.estimate(graph) < 2 * graph.arena_bytes + 10_000
 
 
 @needs_micro
+def test_a_model_that_it_does_not_run_is_an_error(models: Models) -> None:
+    with pytest.raises(ModelError, match="TensorFlow Lite Micro refuses the model"):
+        arena.arena_of(models("sparse"), walk(models("sparse")))
+
+
+@needs_micro
 def test_the_golden_outputs_are_those_of_tensorflow_lite_micro(made: Made) -> None:
-    from tflite_micro.python.tflite_micro import runtime
+    import tflite_micro
 
     source = read_source(made("int8"))
-    interpreter = runtime.Interpreter.from_bytes(source.model)
+    interpreter = tflite_micro.runtime.Interpreter.from_bytes(source.model)
     for inputs, outputs in zip(source.golden.inputs, source.golden.outputs, strict=True):
         interpreter.set_input(stored(inputs, source.input)[np.newaxis], 0)
         interpreter.invoke()
