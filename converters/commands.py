@@ -1,4 +1,4 @@
-"""The commands of this layer: convert, sensitivity."""
+"""The commands of this layer: convert, sensitivity, embed."""
 
 from __future__ import annotations
 
@@ -184,3 +184,30 @@ def _require_meaning(of: str) -> None:
     ]
     if of != "prune" and given:
         raise ConfigError(f"{', '.join(given)} means nothing with --of {of}", fix="leave it out, or study --of prune")
+
+
+@click.command(short_help="Write an app around a bundle that gets the bundle's answers.")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--platform", required=True, metavar="NAME", help="What it runs on; see above.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="The folder to write.")
+@click.option(
+    "--result",
+    "results",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="F.json",
+    help="Measurements for the model card, of evaluate or profile; repeatable.",
+)
+@click.option("--flash", metavar="SIZE", help="Of the microcontroller, such as 1MiB: what the model must fit into.")
+def embed(bundle: Path, platform: str, out: Path, results: tuple[Path, ...], flash: str | None) -> None:
+    """Write an app around BUNDLE, with the bundle's own preprocessing, that checks itself against the golden tensors.
+
+    Platforms: c (microcontrollers and embedded Linux, TensorFlow Lite Micro), python (a script for a Raspberry Pi and
+    other Linux boards), web (a page that works offline, LiteRT.js). DIR/README.md says what to run. A DIR that embed
+    wrote, and nobody changed, is replaced.
+    """
+    from converters.apps.embedding import embed, parse_size
+
+    app = embed(bundle, platform, out, results=results, flash_bytes=None if flash is None else parse_size(flash))
+    size = sum(map(len, app.files.values()))
+    click.echo(f"{out}: {app.platform}, {len(app.files)} files, {size:,} bytes; {out / 'README.md'} says what to run")

@@ -36,6 +36,7 @@ COMMANDS = {
     "compare": "targets.result_commands:compare",
     "history": "targets.result_commands:history",
     "report": "edgeres.commands:report",
+    "embed": "converters.commands:embed",
 }
 """Command name -> "module:attribute" of a click command, in the order in which a user meets them."""
 

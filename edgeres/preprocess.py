@@ -106,7 +106,7 @@ class Preprocess:
         Raises:
             DataError: the bytes are not an image that can be decoded.
         """
-        whole = self.resize != "crop" or self.crop_fraction == 1
+        whole = self.resize != "crop" or self.crop_fraction == 1  # else an image of the input's size is cropped, too
         if isinstance(content, np.ndarray) and content.shape == self.shape and self.channels == "rgb" and whole:
             return content
         image = self._fit(open_image(content, exif=self.exif))

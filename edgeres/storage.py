@@ -175,20 +175,36 @@ def discarded_on_failure(path: Path, *, unless: Callable[[], bool] = lambda: Fal
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path, *, replaces: bool = False) -> Iterator[Path]:
     """A temporary folder beside `path` that becomes `path` when the block ends well, and vanishes when it does not.
 
+    `replaces`: a folder is at `path`, and goes when the new one is complete.
+
     Raises:
-        OutputError: `path` exists, or cannot be written.
+        OutputError: `path` exists (unless it is replaced), or cannot be written.
     """
-    require_absent(path)
+    _require_folder(path) if replaces else require_absent(path)
     with typed_storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = _beside(path)
         try:
             temporary.mkdir()
             yield temporary
-            os.replace(temporary, path.absolute())
+            _take_place(temporary, path.absolute(), replaces=replaces)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+
+
+def _take_place(temporary: Path, path: Path, *, replaces: bool) -> None:
+    if not replaces:
+        os.replace(temporary, path)
+        return
+    former = _beside(path)
+    os.replace(path, former)
+    try:
+        os.replace(temporary, path)
+    except BaseException:
+        os.replace(former, path)
+        raise
+    shutil.rmtree(former)

@@ -240,7 +240,12 @@ def test_an_unknown_target_is_6(refused: Refused, target: str) -> None:
     refused(f"profile bundle --target {target}", 6, f"unknown target '{target}'")
 
 
-FOLDERS = ["train resnet8 --data digits", "convert model.keras --data digits", "demo"]
+FOLDERS = [
+    "train resnet8 --data digits",
+    "convert model.keras --data digits",
+    "demo",
+    "embed bundle --platform python",
+]
 
 
 @pytest.mark.parametrize("command", FOLDERS)

@@ -59,7 +59,8 @@ def test_the_wheel_holds_the_packages_with_their_data_and_nothing_else(wheel: Pa
         assert not missing
         assert f"{package}/py.typed" in names
     assert {"edgeres/models/figures.json", "converters/recipes/int8.yaml"} <= names
-    assert any(name.startswith("edgeres/report/templates/") for name in names)
+    for templates in ("edgeres/report", "converters/apps/python", "converters/apps/c", "converters/apps/web"):
+        assert any(name.startswith(f"{templates}/templates/") for name in names)
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"edgeres", "converters", "targets"}
     assert "cli.py" not in names
@@ -80,3 +81,5 @@ def test_it_converts_to_the_same_bytes_as_the_checkout(environment: Path, traine
     for name in (MODEL, LABELS, GOLDEN):
         assert (tmp_path / "installed" / name).read_bytes() == (tmp_path / "checkout" / name).read_bytes()
     ran(environment / "bin" / "edgeres", "verify", "installed", cwd=tmp_path)
+    ran(environment / "bin" / "edgeres", "embed", "installed", "--platform", "python", "--out", "app", cwd=tmp_path)
+    assert ran(environment / "bin" / "python", "app/classify.py", "--check", cwd=tmp_path).count(": ok\n") == 4

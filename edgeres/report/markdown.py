@@ -29,16 +29,19 @@ def render(story: Story) -> str:
     if said := sentences(story):
         blocks.append("\n".join(f"- **{escape(each.subject)}** {escape(each.text)}" for each in said))
     for comparison in story.comparisons:
-        blocks.append(_table(comparison))
+        blocks.append(table(comparison))
         blocks += _scores(comparison)
     blocks += [f"Trained in {_epochs(story)}."] if story.runs else []
-    blocks += _environment(story)
+    blocks += measured_on(story)
     return "\n\n".join(blocks) + "\n"
 
 
-def _table(comparison: Comparison) -> str:
+def table(comparison: Comparison, *, of: str | None = None) -> str:
+    """Each artifact against the baseline; `of`: only the flatbuffer with this SHA-256, and baselines."""
     lines = [_line(("Artifact", *COLUMNS)), _line(("---", *("---:" for _ in COLUMNS)))]
-    for row in rows(comparison):
+    for artifact, row in zip(comparison.artifacts, rows(comparison), strict=True):
+        if of is not None and artifact.sha256 != of and not artifact.baseline:
+            continue
         name = f"{escape(row.name)} (baseline)" if row.baseline else escape(row.name)
         lines.append(_line((name, *map(_cell, row.figures))))
     return "\n".join(lines)
@@ -64,7 +67,8 @@ def _epochs(story: Story) -> str:
     return ", ".join(f"{len(run.history.epochs)} epochs ({escape(run.path.name)})" for run in story.runs)
 
 
-def _environment(story: Story) -> Iterator[str]:
+def measured_on(story: Story) -> Iterator[str]:
+    """The machine of each result, as a paragraph."""
     for files, values in machines(story):
         shown = "; ".join(f"{escape(name)} {escape(value)}" for name, value in values.items() if len(value) <= 80)
         yield f"Measured in {escape(files)} on: {shown}"

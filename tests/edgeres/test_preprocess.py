@@ -383,9 +383,9 @@ def test_damage_that_pillow_reports_as_an_overflow_is_a_corrupt_image() -> None:
         open_image(content)
 
 
-def test_pixels_of_the_input_size_are_cropped_as_a_file_of_them_is() -> None:
-    contract = Preprocess(16, 16, resize="crop", crop_fraction=0.875)
-    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
-    file = encoded(Image.fromarray(pixels))
-    np.testing.assert_array_equal(contract.geometry(pixels), contract.geometry(file))
-    assert not np.array_equal(contract.geometry(pixels), pixels)
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("crop_fraction", [1.0, 0.5])
+def test_decoded_pixels_of_the_inputs_size_become_what_their_file_becomes(resize: Any, crop_fraction: float) -> None:
+    contract = Preprocess(24, 40, resize=resize, crop_fraction=crop_fraction)
+    found = contract.geometry(np.asarray(gradient()))
+    np.testing.assert_array_equal(found, contract.geometry(encoded(gradient())))

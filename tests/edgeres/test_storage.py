@@ -135,6 +135,18 @@ def test_a_new_folder_appears_when_it_is_complete(tmp_path: Path) -> None:
     assert names(tmp_path / "a") == ["out"]
 
 
+def test_a_folder_is_replaced_when_the_new_one_is_complete(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").touch()
+    with pytest.raises(RuntimeError), new_folder(tmp_path / "out", replaces=True):
+        raise RuntimeError
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["old"]
+    with new_folder(tmp_path / "out", replaces=True) as folder:
+        (folder / "new").touch()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 @pytest.mark.parametrize("problem", [RuntimeError, KeyboardInterrupt, SystemExit])
 def test_a_new_folder_vanishes_when_something_goes_wrong(tmp_path: Path, problem: type[BaseException]) -> None:
     with pytest.raises(problem):

@@ -56,6 +56,15 @@ def main(folder: Path) -> None:
     function("batch_of_8", lambda x: tf.reduce_mean(x, (1, 2)), (8, *SHAPE))
     function("map_to_map", lambda x: x * 2, (1, *SHAPE))
     function("open_size", lambda x: tf.reduce_mean(x, (1, 2)), (1, None, None, 3))
+    for name, shape, classes in (("gray", (SIZE, SIZE, 1), CLASSES), ("fifty", SHAPE, 50)):
+        flat = keras.Sequential([keras.Input(shape, batch_size=1), keras.layers.Flatten(), keras.layers.Dense(classes)])
+        write(name, tf.lite.TFLiteConverter.from_keras_model(flat))
+        whole = tf.lite.TFLiteConverter.from_keras_model(flat)
+        whole.optimizations = [tf.lite.Optimize.DEFAULT]
+        whole.representative_dataset = lambda depth=shape[-1]: ([x[..., :depth]] for x in samples())
+        whole.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        whole.inference_input_type = whole.inference_output_type = tf.int8
+        write(f"{name}_int8", whole)
     function("logarithm", lambda x: tf.math.log(tf.reduce_mean(x, (1, 2))), (1, *SHAPE))
     quantize(folder)
 

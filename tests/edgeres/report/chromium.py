@@ -32,6 +32,8 @@ _SWITCHES = (
     "--disable-backgrounding-occluded-windows",
     "--disable-renderer-backgrounding",
     "--hide-scrollbars",
+    "--use-fake-device-for-media-stream",  # a camera that shows a test picture
+    "--use-fake-ui-for-media-stream",
     "--remote-debugging-pipe",
 )
 _SECONDS = 60
@@ -50,15 +52,15 @@ class Page:
     def call(self, method: str, **parameters: Any) -> Any:
         return self.chromium.call(method, session=self.session, **parameters)
 
-    def open(self, path: Path, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
-        """Load a file at a window size in CSS pixels and wait until its scripts have run."""
+    def open(self, place: Path | str, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
+        """Load a file or an address at a window size in CSS pixels and wait until its scripts have run."""
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500
         )
         self.prefer("dark" if dark else "light")
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url=place.as_uri() if isinstance(place, Path) else place)
         self.chromium.wait("Page.loadEventFired", self.session)
         self.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 100)))")
 
@@ -103,9 +105,9 @@ class Chromium:
         log = os.open(profile.with_suffix(".log"), os.O_WRONLY | os.O_CREAT, 0o600)
         arguments = [str(EXECUTABLE), *_SWITCHES, f"--user-data-dir={profile}"]
         actions = [
+            (os.POSIX_SPAWN_DUP2, log, 2),  # first: its own number may be 3 or 4
             (os.POSIX_SPAWN_DUP2, commands, 3),
             (os.POSIX_SPAWN_DUP2, answers, 4),
-            (os.POSIX_SPAWN_DUP2, log, 2),
         ]
         self._process = os.posix_spawn(arguments[0], arguments, os.environ, file_actions=actions, setpgroup=0)
         for handle in (commands, answers, log):

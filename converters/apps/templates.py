@@ -1,0 +1,23 @@
+"""Files that an app takes over: as they are, or with $names filled in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from string import Template
+
+
+def filled(path: Path, **values: object) -> bytes:
+    """A template with its $names replaced; what is put in is not looked at again.
+
+    Raises:
+        ValueError: the template has a name that is not given.
+    """
+    try:
+        return Template(path.read_text(encoding="utf-8")).substitute(values).encode("utf-8")
+    except KeyError as missing:
+        raise ValueError(f"{path.name} has no value for {missing}") from missing
+
+
+def taken(folder: Path, *names: str) -> dict[str, bytes]:
+    """Files of a folder by their names, as they are."""
+    return {name: (folder / name).read_bytes() for name in names}
