@@ -64,10 +64,46 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
+class Trend:
+    """How one value for each round changed while they were measured, as fractions of 1.
+
+    `slope`: of the median, each round (Theil-Sen). `change`: the last quarter's median ÷ the first's, less 1.
+    `p`: how often a series without a trend would seem to have as clear a one (Mann-Kendall, two-sided).
+    """
+
+    slope: float
+    change: float
+    p: float
+
+
+Condition = Literal["drift", "contention", "throttling"]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the machine did while latency was measured; `flags` are what a reader should know, in words.
+
+    `trend` is that of the artifact's rounds, `reference` that of a fixed kernel timed once a round (`reference_ms`).
+    `pressure`: share of the time in which some task waited for a CPU. `steal`: share of CPU time the hypervisor took.
+    `switches_per_s`: involuntary context switches of the artifact's process in a second of running. `throttled`: how
+    often a CPU or the container was. None: the system does not count it.
+    """
+
+    flags: tuple[Condition, ...]
+    trend: Trend
+    reference: Trend
+    reference_ms: tuple[float, ...]
+    pressure: float | None = None
+    steal: float | None = None
+    switches_per_s: float | None = None
+    throttled: int | None = None
+
+
+@dataclass(frozen=True)
 class Latency:
     """Time of one inference of one image; `rounds` are the raw times in ms, one list for each interleaved round.
 
-    `speedup` is baseline time ÷ this time, paired round by round.
+    `speedup` is baseline time ÷ this time, paired round by round. `conditions` are those it was measured under.
     """
 
     threads: int
@@ -76,6 +112,7 @@ class Latency:
     rounds: tuple[tuple[float, ...], ...]
     speedup: Estimate | None = None
     verdict: Literal["faster", "slower", "equivalent", "inconclusive"] | None = None
+    conditions: Conditions | None = None
 
 
 @dataclass(frozen=True)

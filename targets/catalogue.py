@@ -66,6 +66,11 @@ class ArtifactSession:
         self.signature = session.signature
         self._session, self._path = session, path
 
+    @property
+    def process_id(self) -> int | None:
+        """Of the process on this machine that runs the model; None where there is none."""
+        return self._session.process_id
+
     def infer(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run a batch: float32 (n, height, width, channels) to float32 (n, classes)."""
         with about(self._path):

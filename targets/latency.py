@@ -14,14 +14,15 @@ import math
 import os
 import statistics
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from edgeres.progress import Progress, silent
-from edgeres.results import Latency
+from edgeres.results import Conditions, Latency
+from targets.conditions import Watch
 from targets.stats import clustered_quantile, latency_verdict, median_ratio
 from targets.target import Session
 
@@ -81,14 +82,22 @@ def warm_up(session: Session, protocol: Protocol) -> bool:
     return False
 
 
-def run_rounds(sessions: Sequence[Session], protocol: Protocol, *, progress: Progress = silent) -> list[Rounds]:
+def run_rounds(
+    sessions: Sequence[Session],
+    protocol: Protocol,
+    *,
+    before_each: Callable[[], None] = lambda: None,
+    progress: Progress = silent,
+) -> list[Rounds]:
     """Time every session in interleaved rounds; the rounds of each, in the order of `sessions`.
 
-    Times are rounded to 6 significant digits, so that every figure can be recomputed from what a result stores.
+    `before_each` is called at the beginning of every round. Times are rounded to 6 significant digits, so that every
+    figure can be recomputed from what a result stores.
     """
     order, random = list(range(len(sessions))), Random(protocol.seed)  # noqa: S311 - an order, not a secret
     measured: list[list[tuple[float, ...]]] = [[] for _ in sessions]
     for done in range(protocol.rounds):
+        before_each()
         random.shuffle(order)
         for place in order:
             times = sessions[place].time(runs=protocol.block.runs, seconds=protocol.block.seconds)
@@ -97,7 +106,9 @@ def run_rounds(sessions: Sequence[Session], protocol: Protocol, *, progress: Pro
     return [tuple(rounds) for rounds in measured]
 
 
-def summarize(rounds: Rounds, *, threads: int, baseline: Rounds | None = None) -> Latency:
+def summarize(
+    rounds: Rounds, *, threads: int, baseline: Rounds | None = None, conditions: Conditions | None = None
+) -> Latency:
     """The figures of one artifact; against the baseline's rounds of the same run, where there is one.
 
     Raises:
@@ -119,22 +130,42 @@ def summarize(rounds: Rounds, *, threads: int, baseline: Rounds | None = None) -
         rounds=rounds,
         speedup=speedup,
         verdict=verdict,
+        conditions=conditions,
     )
 
 
 def measure(
-    sessions: Sequence[Session], protocol: Protocol, *, baseline: int | None = None, progress: Progress = silent
+    sessions: Sequence[Session],
+    protocol: Protocol,
+    *,
+    baseline: int | None = None,
+    watch: Watch | None = None,
+    progress: Progress = silent,
 ) -> list[Latency]:
-    """Warm up, run the rounds, and summarize: the latency of each session, compared with that at `baseline`."""
+    """Warm up, run the rounds, and summarize: the latency of each session, compared with that at `baseline`.
+
+    `watch` observes the machine meanwhile; unless given, one of the sessions' processes.
+
+    Raises:
+        TargetError: a session's process died, or did not answer in time.
+    """
+    watch = watch or Watch([session.process_id for session in sessions])
     with machine_lock():
         for place, session in enumerate(sessions):
             progress("warm-up", place, len(sessions))
             if not warm_up(session, protocol):
                 _log.warning("artifact %d of %d had not settled after its warm-up", place + 1, len(sessions))
-        measured = run_rounds(sessions, protocol, progress=progress)
+        watch.begin()
+        measured = run_rounds(sessions, protocol, before_each=watch.each_round, progress=progress)
+        conditions = watch.end(measured)
     reference = None if baseline is None else measured[baseline]
     return [
-        summarize(rounds, threads=protocol.threads, baseline=None if place == baseline else reference)
+        summarize(
+            rounds,
+            threads=protocol.threads,
+            baseline=None if place == baseline else reference,
+            conditions=conditions[place],
+        )
         for place, rounds in enumerate(measured)
     ]
 

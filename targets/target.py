@@ -44,6 +44,10 @@ class Session(Protocol):
 
     signature: Signature
 
+    @property
+    def process_id(self) -> int | None:
+        """Of the process on this machine that runs the model; None where there is none."""
+
     def infer(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run a batch, one image at a time: float32 (n, height, width, channels) to float32 (n, classes).
 

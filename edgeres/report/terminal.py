@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgeres.report.conditions import remarks
 from edgeres.report.wording import NONE, clean, decimals_for, number, size
 from edgeres.results import Accuracy, ArtifactResult, Estimate, Latency, Memory, Operators, Result
 
@@ -31,6 +32,8 @@ def print_result(result: Result) -> None:
         console.print(accuracy_table(result))
     if any(artifact.latency for artifact in result.artifacts):
         console.print(latency_table(result))
+    for remark in remarks(result):
+        console.print(Text(clean(remark), style="yellow"))
 
 
 def output() -> Console:
