@@ -103,7 +103,8 @@ class Conditions:
 class Latency:
     """Time of one inference of one image; `rounds` are the raw times in ms, one list for each interleaved round.
 
-    `speedup` is baseline time ÷ this time, paired round by round. `conditions` are those it was measured under.
+    `speedup` is baseline time ÷ this time, paired round by round; `looks` is at how many numbers of rounds the
+    measurement could have ended, for which its interval is widened. `conditions` are those it was measured under.
     """
 
     threads: int
@@ -112,6 +113,7 @@ class Latency:
     rounds: tuple[tuple[float, ...], ...]
     speedup: Estimate | None = None
     verdict: Literal["faster", "slower", "equivalent", "inconclusive"] | None = None
+    looks: int | None = None
     conditions: Conditions | None = None
 
 

@@ -23,11 +23,15 @@ from random import Random
 from edgeres.progress import Progress, silent
 from edgeres.results import Conditions, Latency
 from targets.conditions import Watch
-from targets.stats import clustered_quantile, latency_verdict, median_ratio
+from targets.stats import clustered_quantile, latency_verdict
+from targets.stopping import enough, looks, speedup
 from targets.target import Session
 
 MIN_ROUNDS = 30
 """A 90th percentile has no interval from fewer than 29 rounds."""
+
+MAX_ROUNDS = 120
+"""Where `profile` ends when noise leaves it inconclusive, unless told otherwise: looks after 30, 60 and 120."""
 
 LOCK = "edgeres-latency.lock"
 
@@ -49,12 +53,14 @@ class Block:
 class Protocol:
     """How latency is measured.
 
-    `threads` of each model; `seed` of the order within rounds. Warm-up: blocks of `warm_up` until two successive
-    medians agree within `settled`, for at least `warm_up_runs` runs and `warm_up_seconds`; given up after
-    `warm_up_limit` seconds.
+    `rounds` is the least number of rounds; it is the number, unless `max_rounds` is more: then the measurement goes on
+    after each of `looks` while a speed-up is inconclusive or its interval wide. `threads` of each model; `seed` of the
+    order within rounds. Warm-up: blocks of `warm_up` until two successive medians agree within `settled`, for at least
+    `warm_up_runs` runs and `warm_up_seconds`; given up after `warm_up_limit` seconds.
     """
 
     rounds: int = MIN_ROUNDS
+    max_rounds: int | None = None
     threads: int = 1
     seed: int = 0
     block: Block = Block()
@@ -67,6 +73,13 @@ class Protocol:
     def __post_init__(self) -> None:
         if self.rounds < MIN_ROUNDS or self.threads < 1:
             raise ValueError(f"expected rounds >= {MIN_ROUNDS}, threads >= 1; found {self.rounds}, {self.threads}")
+        if self.max_rounds is not None and self.max_rounds < self.rounds:
+            raise ValueError(f"expected max_rounds >= rounds; found {self.max_rounds}, {self.rounds}")
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """After how many rounds the measurement may stop; after the last it does."""
+        return looks(self.rounds, self.max_rounds or self.rounds)
 
 
 def warm_up(session: Session, protocol: Protocol) -> bool:
@@ -87,49 +100,52 @@ def run_rounds(
     protocol: Protocol,
     *,
     before_each: Callable[[], None] = lambda: None,
+    enough: Callable[[Sequence[Rounds]], bool] = lambda _: False,
     progress: Progress = silent,
 ) -> list[Rounds]:
     """Time every session in interleaved rounds; the rounds of each, in the order of `sessions`.
 
-    `before_each` is called at the beginning of every round. Times are rounded to 6 significant digits, so that every
-    figure can be recomputed from what a result stores.
+    `before_each` is called at the beginning of every round; `enough` at every look, whether to stop. Times are rounded
+    to 6 significant digits, so that every figure can be recomputed from what a result stores.
     """
     order, random = list(range(len(sessions))), Random(protocol.seed)  # noqa: S311 - an order, not a secret
     measured: list[list[tuple[float, ...]]] = [[] for _ in sessions]
-    for done in range(protocol.rounds):
+    for done in range(1, protocol.looks[-1] + 1):
         before_each()
         random.shuffle(order)
         for place in order:
             times = sessions[place].time(runs=protocol.block.runs, seconds=protocol.block.seconds)
             measured[place].append(tuple(float(f"{time:.6g}") for time in times))
-        progress("latency", done + 1, protocol.rounds)
+        progress("latency", done, protocol.looks[-1])
+        if done in protocol.looks and enough([tuple(rounds) for rounds in measured]):
+            break
     return [tuple(rounds) for rounds in measured]
 
 
 def summarize(
-    rounds: Rounds, *, threads: int, baseline: Rounds | None = None, conditions: Conditions | None = None
+    rounds: Rounds,
+    *,
+    threads: int,
+    baseline: Rounds | None = None,
+    planned: int = 1,
+    conditions: Conditions | None = None,
 ) -> Latency:
     """The figures of one artifact; against the baseline's rounds of the same run, where there is one.
+
+    `planned`: at how many looks the measurement could have stopped.
 
     Raises:
         ValueError: too few rounds, or a baseline with another number of them.
     """
-    speedup = verdict = None
-    if baseline is not None:
-        speedup = median_ratio(
-            [
-                math.log(statistics.median(theirs) / statistics.median(own))
-                for theirs, own in zip(baseline, rounds, strict=True)
-            ]
-        )
-        verdict = latency_verdict(speedup)
+    ratio = None if baseline is None else speedup(baseline, rounds, planned=planned)
     return Latency(
         threads=threads,
         p50_ms=clustered_quantile(rounds, 0.5),
         p90_ms=clustered_quantile(rounds, 0.9),
         rounds=rounds,
-        speedup=speedup,
-        verdict=verdict,
+        speedup=ratio,
+        verdict=None if ratio is None else latency_verdict(ratio),
+        looks=planned,
         conditions=conditions,
     )
 
@@ -149,6 +165,7 @@ def measure(
     Raises:
         TargetError: a session's process died, or did not answer in time.
     """
+    planned = len(protocol.looks)
     watch = watch or Watch([session.process_id for session in sessions])
     with machine_lock():
         for place, session in enumerate(sessions):
@@ -156,7 +173,13 @@ def measure(
             if not warm_up(session, protocol):
                 _log.warning("artifact %d of %d had not settled after its warm-up", place + 1, len(sessions))
         watch.begin()
-        measured = run_rounds(sessions, protocol, before_each=watch.each_round, progress=progress)
+        measured = run_rounds(
+            sessions,
+            protocol,
+            before_each=watch.each_round,
+            enough=lambda rounds: enough(rounds, baseline, planned=planned),
+            progress=progress,
+        )
         conditions = watch.end(measured)
     reference = None if baseline is None else measured[baseline]
     return [
@@ -164,6 +187,7 @@ def measure(
             rounds,
             threads=protocol.threads,
             baseline=None if place == baseline else reference,
+            planned=planned,
             conditions=conditions[place],
         )
         for place, rounds in enumerate(measured)

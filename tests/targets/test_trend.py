@@ -59,6 +59,13 @@ def test_a_slow_down_by_15_percent_halfway_is_called_drift_in_95_of_100_and_nois
     assert flagged(0.0) <= 20
 
 
+def test_a_long_series_has_the_trend_of_its_medians_by_the_round() -> None:
+    found = trend([100 + step / 100 for step in range(20_000)])
+    assert found.slope == pytest.approx(0.01 / 200, rel=1e-3)
+    assert found.change == pytest.approx(275 / 125 - 1, rel=0.01)
+    assert drifts(found)
+
+
 def test_too_few_rounds_are_refused() -> None:
     with pytest.raises(ValueError, match="8 rounds"):
         trend([1.0] * 7)
