@@ -104,7 +104,8 @@ class Latency:
     """Time of one inference of one image; `rounds` are the raw times in ms, one list for each interleaved round.
 
     `speedup` is baseline time ÷ this time, paired round by round; `looks` is at how many numbers of rounds the
-    measurement could have ended, for which its interval is widened. `conditions` are those it was measured under.
+    measurement could have ended, for which its interval is widened; `speedup_bca` has a bootstrap interval, beside the
+    one that the verdict is of. `conditions` are those it was measured under.
     """
 
     threads: int
@@ -113,6 +114,7 @@ class Latency:
     rounds: tuple[tuple[float, ...], ...]
     speedup: Estimate | None = None
     verdict: Literal["faster", "slower", "equivalent", "inconclusive"] | None = None
+    speedup_bca: Estimate | None = None
     looks: int | None = None
     conditions: Conditions | None = None
 

@@ -24,7 +24,7 @@ from edgeres.progress import Progress, silent
 from edgeres.results import Conditions, Latency
 from targets.conditions import Watch
 from targets.stats import clustered_quantile, latency_verdict
-from targets.stopping import enough, looks, speedup
+from targets.stopping import enough, looks, speedup, speedup_bca
 from targets.target import Session
 
 MIN_ROUNDS = 30
@@ -145,6 +145,7 @@ def summarize(
         rounds=rounds,
         speedup=ratio,
         verdict=None if ratio is None else latency_verdict(ratio),
+        speedup_bca=None if baseline is None else speedup_bca(baseline, rounds, planned=planned),
         looks=planned,
         conditions=conditions,
     )

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from edgeres.results import Estimate
+from targets.bootstrap import median_interval
 from targets.stats import LEVEL, latency_verdict, median_ratio
 
 PRECISION = 0.025
@@ -52,11 +53,21 @@ def speedup(baseline: Blocks, own: Blocks, *, planned: int = 1) -> Estimate:
         ValueError: too few rounds for an interval, or two numbers of them.
     """
     found = median_ratio(log_ratios(baseline, own), level=corrected(LEVEL, planned))
-    return replace(found, level=LEVEL, method=found.method + said(planned))
+    return replace(found, level=LEVEL, method=found.method + _widened(planned))
 
 
-def said(planned: int) -> str:
-    """What to add to the method of an interval that was widened for its looks."""
+def speedup_bca(baseline: Blocks, own: Blocks, *, planned: int = 1) -> Estimate:
+    """As `speedup`, with the bootstrap's interval of the same median.
+
+    Raises:
+        ValueError: too few rounds for an interval, or two numbers of them.
+    """
+    found = median_interval(log_ratios(baseline, own), level=corrected(LEVEL, planned))
+    value, low, high = map(math.exp, (found.value, found.low, found.high))
+    return Estimate(value, low, high, LEVEL, f"{found.method} of per-round log-ratios{_widened(planned)}", found.n)
+
+
+def _widened(planned: int) -> str:
     return f", widened for {planned} looks (Bonferroni)" if planned > 1 else ""
 
 

@@ -92,7 +92,7 @@ def test_profile_prints_a_table_and_writes_the_designed_json(capsys: pytest.Capt
     }
     timing = {"threads", "p50_ms", "p90_ms", "rounds", "looks", "conditions"}
     assert keys(first["latency"]) == timing
-    assert keys(second["latency"]) == {*timing, "speedup", "verdict"}
+    assert keys(second["latency"]) == {*timing, "speedup", "speedup_bca", "verdict"}
     assert keys(second["latency"]["speedup"]) == ESTIMATE
     assert keys(first["memory"]) == {"load_bytes", "peak_bytes", "arena_bytes"}
     assert {"nodes", "delegated", "delegate"} <= keys(first["operators"])

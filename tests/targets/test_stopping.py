@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from targets.stats import latency_verdict
-from targets.stopping import corrected, enough, log_ratios, looks, speedup
+from targets.stopping import corrected, enough, log_ratios, looks, speedup, speedup_bca
 
 Rounds = tuple[tuple[float, ...], ...]
 
@@ -75,6 +75,16 @@ def test_looks_widen_the_interval_and_leave_the_value() -> None:
     assert (often.level, once.level) == (0.95, 0.95)
     assert "4 looks" in often.method
     assert "looks" not in once.method
+
+
+def test_the_bootstrap_has_the_same_value_and_much_the_same_interval() -> None:
+    baseline, own = measured(np.random.default_rng(6), 1.5, 0.1, 60)
+    ranks, drawn = speedup(baseline, own, planned=2), speedup_bca(baseline, own, planned=2)
+    assert drawn.value == pytest.approx(ranks.value)
+    assert 0.5 < math.log(drawn.high / drawn.low) / math.log(ranks.high / ranks.low) < 1.5
+    assert (drawn.level, drawn.n) == (0.95, 60)
+    assert "BCa" in drawn.method
+    assert "2 looks" in drawn.method
 
 
 def test_the_ratio_of_a_round_is_that_of_its_medians() -> None:
