@@ -103,6 +103,7 @@ class Conditions:
 class Latency:
     """Time of one inference of one image; `rounds` are the raw times in ms, one list for each interleaved round.
 
+    `p99_ms` is None where too few runs, or too few rounds that differ, would make it a guess.
     `speedup` is baseline time ÷ this time, paired round by round; `looks` is at how many numbers of rounds the
     measurement could have ended, for which its interval is widened; `speedup_bca` has a bootstrap interval, beside the
     one that the verdict is of. `conditions` are those it was measured under.
@@ -114,6 +115,7 @@ class Latency:
     rounds: tuple[tuple[float, ...], ...]
     speedup: Estimate | None = None
     verdict: Literal["faster", "slower", "equivalent", "inconclusive"] | None = None
+    p99_ms: Estimate | None = None
     speedup_bca: Estimate | None = None
     looks: int | None = None
     conditions: Conditions | None = None

@@ -23,6 +23,7 @@ from random import Random
 from edgeres.progress import Progress, silent
 from edgeres.results import Conditions, Latency
 from targets.conditions import Watch
+from targets.percentiles import tail
 from targets.stats import clustered_quantile, latency_verdict
 from targets.stopping import enough, looks, speedup, speedup_bca
 from targets.target import Session
@@ -145,6 +146,7 @@ def summarize(
         rounds=rounds,
         speedup=ratio,
         verdict=None if ratio is None else latency_verdict(ratio),
+        p99_ms=tail(rounds, 0.99),
         speedup_bca=None if baseline is None else speedup_bca(baseline, rounds, planned=planned),
         looks=planned,
         conditions=conditions,

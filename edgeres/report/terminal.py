@@ -60,14 +60,19 @@ def accuracy_table(result: Result) -> Table:
 
 
 def latency_table(result: Result) -> Table:
-    """Size, p50, p90, speed-up, verdict, memory and delegated operators of each artifact."""
+    """Size, p50, p90, p99 where one has it, speed-up, verdict, memory and delegated operators of each artifact."""
     artifacts = [artifact for artifact in result.artifacts if artifact.latency]
     threads = {artifact.latency.threads for artifact in artifacts if artifact.latency}
     title = f"latency of one image, {' or '.join(map(str, sorted(threads)))} thread{'s' * (threads != {1})}"
     compared = any(artifact.latency and artifact.latency.verdict for artifact in artifacts)
-    heads = ["size", "p50", "p90", *(["speed-up", "verdict"] if compared else []), "memory", "delegated"]
+    p99 = any(artifact.latency and artifact.latency.p99_ms for artifact in artifacts)
+    heads = ["size", "p50", "p90", *(["p99"] if p99 else []), *(["speed-up", "verdict"] if compared else [])]
+    heads += ["memory", "delegated"]
     rows = (
-        (artifact, [*_latency(artifact.latency, compared), _memory(artifact.memory), _operators(artifact.operators)])
+        (
+            artifact,
+            [*_latency(artifact.latency, p99, compared), _memory(artifact.memory), _operators(artifact.operators)],
+        )
         for artifact in artifacts
         if artifact.latency
     )
@@ -119,8 +124,9 @@ def _accuracy(accuracy: Accuracy, top5: bool, compared: bool) -> list[str]:
     return cells
 
 
-def _latency(latency: Latency, compared: bool) -> list[str]:
-    cells = [interval(latency.p50_ms, " ms"), interval(latency.p90_ms, " ms")]
+def _latency(latency: Latency, p99: bool, compared: bool) -> list[str]:
+    percentiles = (latency.p50_ms, latency.p90_ms, *([latency.p99_ms] if p99 else []))
+    cells = [interval(each, " ms") for each in percentiles]
     if compared:
         cells += [interval(latency.speedup, "x", decimals=2), latency.verdict or NONE]
     return cells

@@ -90,3 +90,13 @@ def test_hostile_names_neither_style_nor_steer_the_terminal() -> None:
     assert "[red]x[/red]" in found
     assert "[b]" in found
     assert not {"\x1b", "\u202e", "\x07"} & set(found)
+
+
+def test_a_99th_percentile_has_a_column_where_an_artifact_has_one_and_a_dash_where_it_has_none() -> None:
+    timing = Latency(1, TOP1, TOP1, ((0.27,),) * 30)
+    some = replace(FLOAT, latency=replace(timing, p99_ms=estimate(0.31, 0.3, 0.33)))
+    none = replace(INT8, latency=timing)
+    with_one = text(terminal.latency_table(Result({}, (some, none))))
+    assert "0.310 ms [0.300, 0.330]" in with_one
+    assert "–" in next(line for line in with_one.splitlines() if "int8" in line)
+    assert "p99" not in text(terminal.latency_table(Result({}, (none,))))
