@@ -106,7 +106,8 @@ class Latency:
     `p99_ms` is None where too few runs, or too few rounds that differ, would make it a guess.
     `speedup` is baseline time ÷ this time, paired round by round; `looks` is at how many numbers of rounds the
     measurement could have ended, for which its interval is widened; `speedup_bca` has a bootstrap interval, beside the
-    one that the verdict is of. `conditions` are those it was measured under.
+    one that the verdict is of. `cores` are those it was pinned to, None where the system chose; `conditions` are those
+    it was measured under.
     """
 
     threads: int
@@ -118,6 +119,7 @@ class Latency:
     p99_ms: Estimate | None = None
     speedup_bca: Estimate | None = None
     looks: int | None = None
+    cores: tuple[int, ...] | None = None
     conditions: Conditions | None = None
 
 

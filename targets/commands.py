@@ -85,6 +85,7 @@ def evaluate(
     metavar="N",
     help="Go on up to N while a speed-up is inconclusive or wide. [default: --rounds where given, else 120]",
 )
+@click.option("--pin/--no-pin", default=True, show_default=True, help="Keep all on the same cores, one a thread.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the order within rounds.")
 @TRUST
 @JSON
@@ -95,6 +96,7 @@ def profile(
     threads: int,
     rounds: int | None,
     max_rounds: int | None,
+    pin: bool,
     seed: int,
     trust: bool,
     json_file: Path | None,
@@ -117,7 +119,7 @@ def profile(
     if most < least:
         raise click.UsageError(f"--max-rounds must be at least --rounds ({least}), found {most}")
     opened, reference = open_compared(artifacts, baseline=baseline, trust=trust)
-    protocol = Protocol(rounds=least, max_rounds=most, threads=threads, seed=seed)
+    protocol = Protocol(rounds=least, max_rounds=most, threads=threads, pin=pin, seed=seed)
     with shown() as progress:
         result = measure(opened, baseline=reference, targets=targets, protocol=protocol, progress=progress)
 

@@ -24,6 +24,7 @@ from edgeres.progress import Progress, silent
 from edgeres.results import Conditions, Latency
 from targets.conditions import Watch
 from targets.percentiles import tail
+from targets.pinning import cores_for, pinned
 from targets.stats import clustered_quantile, latency_verdict
 from targets.stopping import enough, looks, speedup, speedup_bca
 from targets.target import Session
@@ -55,14 +56,16 @@ class Protocol:
     """How latency is measured.
 
     `rounds` is the least number of rounds; it is the number, unless `max_rounds` is more: then the measurement goes on
-    after each of `looks` while a speed-up is inconclusive or its interval wide. `threads` of each model; `seed` of the
-    order within rounds. Warm-up: blocks of `warm_up` until two successive medians agree within `settled`, for at least
-    `warm_up_runs` runs and `warm_up_seconds`; given up after `warm_up_limit` seconds.
+    after each of `looks` while a speed-up is inconclusive or its interval wide. `threads` of each model; `pin` keeps
+    all on the same cores, one for each thread; `seed` of the order within rounds. Warm-up: blocks of `warm_up` until
+    two successive medians agree within `settled`, for at least `warm_up_runs` runs and `warm_up_seconds`; given up
+    after `warm_up_limit` seconds.
     """
 
     rounds: int = MIN_ROUNDS
     max_rounds: int | None = None
     threads: int = 1
+    pin: bool = True
     seed: int = 0
     block: Block = Block()
     warm_up: Block = Block(runs=2, seconds=0.1)
@@ -129,11 +132,12 @@ def summarize(
     threads: int,
     baseline: Rounds | None = None,
     planned: int = 1,
+    cores: tuple[int, ...] | None = None,
     conditions: Conditions | None = None,
 ) -> Latency:
     """The figures of one artifact; against the baseline's rounds of the same run, where there is one.
 
-    `planned`: at how many looks the measurement could have stopped.
+    `planned`: at how many looks the measurement could have stopped. `cores`: where it was pinned.
 
     Raises:
         ValueError: too few rounds, or a baseline with another number of them.
@@ -149,6 +153,7 @@ def summarize(
         p99_ms=tail(rounds, 0.99),
         speedup_bca=None if baseline is None else speedup_bca(baseline, rounds, planned=planned),
         looks=planned,
+        cores=cores,
         conditions=conditions,
     )
 
@@ -168,9 +173,10 @@ def measure(
     Raises:
         TargetError: a session's process died, or did not answer in time.
     """
-    planned = len(protocol.looks)
-    watch = watch or Watch([session.process_id for session in sessions])
-    with machine_lock():
+    planned, processes = len(protocol.looks), [session.process_id for session in sessions]
+    watch = watch or Watch(processes)
+    cores = cores_for(protocol.threads) if protocol.pin and any(processes) else None
+    with machine_lock(), pinned(processes, cores):
         for place, session in enumerate(sessions):
             progress("warm-up", place, len(sessions))
             if not warm_up(session, protocol):
@@ -191,6 +197,7 @@ def measure(
             threads=protocol.threads,
             baseline=None if place == baseline else reference,
             planned=planned,
+            cores=cores,
             conditions=conditions[place],
         )
         for place, rounds in enumerate(measured)
