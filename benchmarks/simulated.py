@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeres.results import Memory, Operators
+from edgeres.results import Memory, Operators, Start
 from targets.conditions import Counters, Watch
 from targets.target import Signature
 
@@ -70,6 +70,10 @@ class Model:
         while len(times) < runs or sum(times) < 1000 * seconds:
             times.append(self._device.run(self._milliseconds))
         return times
+
+    def start(self) -> Start:
+        """Takes as long as two runs."""
+        return Start(self._device.run(self._milliseconds), self._device.run(self._milliseconds), 0, 0)
 
     def operators(self) -> Operators:
         """None."""

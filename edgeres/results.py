@@ -136,6 +136,27 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Start:
+    """One start of a model in a process of its own: until it is ready, its first run, its memory (see `Memory`)."""
+
+    initialization_ms: float
+    first_ms: float
+    load_bytes: int
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Startup:
+    """Medians over all `starts`, which are kept."""
+
+    initialization_ms: Estimate
+    first_ms: Estimate
+    load_bytes: Estimate
+    peak_bytes: Estimate
+    starts: tuple[Start, ...]
+
+
+@dataclass(frozen=True)
 class Operators:
     """What ran where: `nodes` of the plan before delegation, how many of them a `delegate` took.
 
@@ -176,6 +197,7 @@ class ArtifactResult:
     memory: Memory | None = None
     operators: Operators | None = None
     download_bytes: Download | None = None
+    startup: Startup | None = None
 
 
 def _now() -> str:
@@ -229,7 +251,7 @@ def _joined(one: ArtifactResult, two: ArtifactResult) -> ArtifactResult:
     if one.baseline != two.baseline:
         raise ValueError(f"{one.name} is the baseline of only one of the results")
     parts = {}
-    for name in ("accuracy", "latency", "memory", "operators"):
+    for name in ("accuracy", "latency", "memory", "operators", "startup"):
         first, second = getattr(one, name), getattr(two, name)
         if first is not None and second is not None:
             raise ValueError(f"both results hold the {name} of {one.name}")

@@ -85,6 +85,9 @@ def evaluate(
     metavar="N",
     help="Go on up to N while a speed-up is inconclusive or wide. [default: --rounds where given, else 120]",
 )
+@click.option(
+    "--starts", type=click.IntRange(min=6), metavar="N", help="Start-up time too, from N fresh processes of each."
+)
 @click.option("--pin/--no-pin", default=True, show_default=True, help="Keep all on the same cores, one a thread.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the order within rounds.")
 @TRUST
@@ -96,6 +99,7 @@ def profile(
     threads: int,
     rounds: int | None,
     max_rounds: int | None,
+    starts: int | None,
     pin: bool,
     seed: int,
     trust: bool,
@@ -121,7 +125,9 @@ def profile(
     opened, reference = open_compared(artifacts, baseline=baseline, trust=trust)
     protocol = Protocol(rounds=least, max_rounds=most, threads=threads, pin=pin, seed=seed)
     with shown() as progress:
-        result = measure(opened, baseline=reference, targets=targets, protocol=protocol, progress=progress)
+        result = measure(
+            opened, baseline=reference, targets=targets, protocol=protocol, starts=starts, progress=progress
+        )
 
     from edgeres.report.terminal import print_result
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeres.results import Memory, Operators
+from edgeres.results import Memory, Operators, Start
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,9 @@ class Session(Protocol):
 
     def time(self, *, runs: int, seconds: float) -> list[float]:
         """Invoke at least `runs` times and for at least `seconds`; the milliseconds of each invocation."""
+
+    def start(self) -> Start:
+        """What it took to load the model, and its first run, which this is: ask before anything else."""
 
     def operators(self) -> Operators:
         """What ran where, read from the plan that ran."""

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from edgeres.report.conditions import remarks
 from edgeres.report.wording import NONE, clean, decimals_for, number, size
-from edgeres.results import Accuracy, ArtifactResult, Estimate, Latency, Memory, Operators, Result
+from edgeres.results import Accuracy, ArtifactResult, Estimate, Latency, Memory, Operators, Result, Startup
 
 _VERDICT_STYLE = {
     "pass": "green",
@@ -32,6 +32,8 @@ def print_result(result: Result) -> None:
         console.print(accuracy_table(result))
     if any(artifact.latency for artifact in result.artifacts):
         console.print(latency_table(result))
+    if any(artifact.startup for artifact in result.artifacts):
+        console.print(startup_table(result))
     for remark in remarks(result):
         console.print(Text(clean(remark), style="yellow"))
 
@@ -77,6 +79,14 @@ def latency_table(result: Result) -> Table:
         if artifact.latency
     )
     return _table(title, heads, rows)
+
+
+def startup_table(result: Result) -> Table:
+    """Time to load and of the first run, memory once loaded and at most, of each artifact that was started anew."""
+    started = [(artifact, artifact.startup) for artifact in result.artifacts if artifact.startup]
+    title = f"start-up, {max(len(startup.starts) for _, startup in started)} fresh processes each"
+    rows = ((artifact, _startup(startup)) for artifact, startup in started)
+    return _table(title, ("size", "initialization", "first run", "loaded", "peak"), rows)
 
 
 def plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -130,6 +140,11 @@ def _latency(latency: Latency, p99: bool, compared: bool) -> list[str]:
     if compared:
         cells += [interval(latency.speedup, "x", decimals=2), latency.verdict or NONE]
     return cells
+
+
+def _startup(startup: Startup) -> list[str]:
+    times = [interval(each, " ms") for each in (startup.initialization_ms, startup.first_ms)]
+    return times + [interval(each, " MB", factor=1e-6, decimals=1) for each in (startup.load_bytes, startup.peak_bytes)]
 
 
 def _memory(memory: Memory | None) -> str:

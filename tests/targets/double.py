@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeres.errors import TargetError
-from edgeres.results import Memory, Operators
+from edgeres.results import Memory, Operators, Start
 from targets.conditions import Counters, Reader, Watch
 from targets.target import Availability, Signature
 
@@ -54,6 +54,10 @@ class DoubleSession:
         while len(times) < runs or sum(times) < 1000 * seconds:
             times.append(next(self.milliseconds))
         return times
+
+    def start(self) -> Start:
+        self.calls.append(f"{self.name} start")
+        return Start(next(self.milliseconds), next(self.milliseconds), 1000, 2000)
 
     def operators(self) -> Operators:
         return Operators(nodes=3, delegated=2, delegate="double")

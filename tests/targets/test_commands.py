@@ -155,6 +155,7 @@ def test_the_baseline_option_and_the_margin_are_heeded() -> None:
         (["evaluate", "--data", "folder:images"], 2, "Missing argument"),
         (["evaluate", "int8"], 2, "--data"),
         (["profile", "int8", "--rounds", "5"], 2, "--rounds"),
+        (["profile", "int8", "--starts", "5"], 2, "--starts"),
         (["profile", "int8", "--rounds", "60", "--max-rounds", "40"], 2, "at least --rounds (60), found 40"),
         (["profile", "int8", "--threads", "0"], 2, "--threads"),
         (["evaluate", "int8", "--data", "folder:images", "--margin", "nan"], 3, "margin"),
