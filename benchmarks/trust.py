@@ -107,8 +107,8 @@ def same_model(model: Artifact, trials: int, how: str) -> dict[str, Any]:
             seeds = range(len(found), min(len(found) + FRESH, trials))
             found += [measure(sessions, replace(WARM, seed=seed), baseline=0)[1] for seed in seeds]
     wrong = sum(each.verdict in ("faster", "slower") for each in found)
-    print(f"A/A, {how}: {wrong} of {trials} wrong; {_count(found)}")
-    return {"wrong": wrong, "trials": [_trial(each) for each in found]}
+    print(f"A/A, {how}: {wrong} of {trials} wrong; off by {_off(found):.2%}; {_count(found)}")
+    return {"wrong": wrong, "off": _off(found), "trials": [_trial(each) for each in found]}
 
 
 def simulated(trials: int) -> dict[str, Any]:
@@ -158,16 +158,16 @@ def repeats(whole: Artifact, small: Artifact, count: int) -> dict[str, Any]:
 
 
 def pinning(model: Artifact, count: int) -> dict[str, Any]:
-    """The network against itself, pinned and not, in turns: half the width of the interval of 30 rounds."""
+    """The network against itself, pinned and not, in turns, by fresh processes: how far off 30 rounds are."""
     found: dict[str, list[Latency]] = {"pinned": [], "free": []}
-    protocols = {"pinned": replace(WARM, max_rounds=None), "free": replace(WARM, max_rounds=None, pin=False)}
+    protocols = {name: replace(WARM, max_rounds=None, pin=name == "pinned") for name in found}
     for seed in range(count):
         for name in sorted(found, reverse=bool(seed % 2)):
             with opened(model, model) as sessions:
                 found[name].append(measure(sessions, replace(protocols[name], seed=seed), baseline=0)[1])
-    widths = {name: statistics.median(_half_width(each) for each in each_way) for name, each_way in found.items()}
-    print(f"A/A of 30 rounds under load: ±{widths['pinned']:.2%} pinned, ±{widths['free']:.2%} not")
-    return {name: [_trial(each) for each in each_way] for name, each_way in found.items()} | {"half_width": widths}
+    off = {name: _off(each_way) for name, each_way in found.items()}
+    print(f"A/A of 30 rounds under load: off by {off['pinned']:.2%} pinned, {off['free']:.2%} not")
+    return {"off": off} | {name: [_trial(each) for each in each_way] for name, each_way in found.items()}
 
 
 def _ratio(latency: Latency) -> Any:
@@ -176,8 +176,9 @@ def _ratio(latency: Latency) -> Any:
     return latency.speedup
 
 
-def _half_width(latency: Latency) -> float:
-    return math.log(_ratio(latency).high / _ratio(latency).low) / 2
+def _off(found: Sequence[Latency]) -> float:
+    """How far the speed-ups of a model over itself are from 1: the root of the mean square of their logarithms."""
+    return math.sqrt(statistics.mean(math.log(_ratio(each).value) ** 2 for each in found))
 
 
 def _trial(latency: Latency) -> dict[str, Any]:

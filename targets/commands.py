@@ -88,7 +88,7 @@ def evaluate(
 @click.option(
     "--starts", type=click.IntRange(min=6), metavar="N", help="Start-up time too, from N fresh processes of each."
 )
-@click.option("--pin/--no-pin", default=True, show_default=True, help="Keep all on the same cores, one a thread.")
+@click.option("--pin", is_flag=True, help="Keep all models on the same cores, one for each thread.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the order within rounds.")
 @TRUST
 @JSON

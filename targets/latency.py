@@ -65,7 +65,7 @@ class Protocol:
     rounds: int = MIN_ROUNDS
     max_rounds: int | None = None
     threads: int = 1
-    pin: bool = True
+    pin: bool = False
     seed: int = 0
     block: Block = Block()
     warm_up: Block = Block(runs=2, seconds=0.1)

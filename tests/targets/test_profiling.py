@@ -45,18 +45,17 @@ def test_every_artifact_is_measured_on_every_target_against_its_baseline_there(m
         assert row.operators is not None
         assert row.operators.kinds
         assert row.accuracy is None
-    cores = {row.latency.cores for row in result.artifacts if row.latency}
-    assert cores == {cores_for(1)}
+    assert {row.latency.cores for row in result.artifacts if row.latency} == {None}
     delegated = [row.operators.delegated for row in result.artifacts if row.operators]
     assert delegated[0] > 0
     assert delegated[2:] == [0, 0]
     assert result.data is None
 
 
-def test_without_pinning_the_system_chooses_the_cores(models: Models) -> None:
-    (row,) = profile([artifact(models, "int8")], protocol=replace(QUICK, pin=False)).artifacts
+def test_pinned_the_cores_are_written_down(models: Models) -> None:
+    (row,) = profile([artifact(models, "int8")], protocol=replace(QUICK, pin=True)).artifacts
     assert row.latency is not None
-    assert row.latency.cores is None
+    assert row.latency.cores == cores_for(1)
 
 
 def test_one_artifact_has_nothing_to_compare_with(models: Models) -> None:
