@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from edgeres.results import ArtifactResult, Conditions, Result
+from edgeres.results import ArtifactResult, Conditions
 
 
-def remarks(result: Result) -> list[str]:
+def remarks(artifacts: Iterable[ArtifactResult]) -> list[str]:
     """One sentence for each flag; those with the same words for several artifacts once, with all their names."""
     names: dict[str, list[str]] = {}
-    for artifact in result.artifacts:
+    for artifact in artifacts:
         for text in _texts(artifact):
             names.setdefault(text, []).append(artifact.name)
     return [f"{', '.join(dict.fromkeys(owners))}: {text}" for text, owners in names.items()]
@@ -34,13 +34,13 @@ def _texts(artifact: ArtifactResult) -> Iterator[str]:
 def _contention(found: Conditions) -> str:
     parts = []
     if found.pressure is not None:
-        parts.append(f"programs waited for a CPU {found.pressure:.0%} of the time")
+        parts.append(f"programs waited for a CPU {100 * found.pressure:.0f} % of the time")
     if found.steal:
-        parts.append(f"the hypervisor took {found.steal:.1%} of it")
+        parts.append(f"the hypervisor took {100 * found.steal:.1f} % of it")
     if found.switches_per_s:
         parts.append(f"the model lost its CPU {found.switches_per_s:,.0f} times a second")
     return ", ".join(parts)
 
 
 def _changed(change: float) -> str:
-    return f"{abs(change):.0%} {'slower' if change >= 0 else 'faster'}"
+    return f"{100 * abs(change):.0f} % {'slower' if change >= 0 else 'faster'}"

@@ -18,6 +18,7 @@ from edgeres import __version__
 from edgeres.errors import DataError, require
 from edgeres.report import headline, plots, provenance, table
 from edgeres.report.chart import Chart
+from edgeres.report.conditions import remarks
 from edgeres.report.confusion import Confusions, confusions
 from edgeres.report.curves import training
 from edgeres.report.samples import Samples, golden_samples, samples
@@ -39,6 +40,7 @@ class Section:
     number: int
     comparison: Comparison
     rows: tuple[table.Row, ...]
+    remarks: tuple[str, ...]
     charts: tuple[Chart, ...]
     confusions: Confusions | None
     heatmaps: tuple[Chart, ...]
@@ -86,6 +88,7 @@ def _section(number: int, comparison: Comparison) -> Section:
         number,
         comparison,
         table.rows(comparison),
+        tuple(remarks(comparison.artifacts)),
         tuple(chart for chart in charts if chart),
         counted,
         plots.heatmaps(counted) if counted and counted.fits_heatmap else (),

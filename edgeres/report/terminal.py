@@ -34,7 +34,7 @@ def print_result(result: Result) -> None:
         console.print(latency_table(result))
     if any(artifact.startup for artifact in result.artifacts):
         console.print(startup_table(result))
-    for remark in remarks(result):
+    for remark in remarks(result.artifacts):
         console.print(Text(clean(remark), style="yellow"))
 
 
