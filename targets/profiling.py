@@ -13,7 +13,7 @@ from targets.artifact import Artifact
 from targets.catalogue import available_target, open_session
 from targets.compression import compressed
 from targets.environment import describe
-from targets.latency import Protocol
+from targets.latency import MAX_ROUNDS, Protocol
 from targets.target import Target
 
 
@@ -35,7 +35,7 @@ def profile(
         TargetError: a target that is unknown or unavailable, refuses a model, or dies on it.
         ArtifactError: a model that is no well-formed flatbuffer.
     """
-    protocol = protocol or Protocol()
+    protocol = protocol or Protocol(max_rounds=MAX_ROUNDS)
     environment = describe()  # before the measurement: afterwards the load is the measurement's own
     places = [available_target(name) for name in dict.fromkeys(targets)]
     rows: list[ArtifactResult] = []
