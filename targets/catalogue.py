@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeres.errors import EdgeresError, TargetError
 from edgeres.registry import lookup
-from edgeres.results import Memory, Operators
+from edgeres.results import Memory, Operators, Start
 from targets import TARGETS
 from targets.artifact import Artifact
 from targets.target import Session, Target
@@ -66,6 +66,11 @@ class ArtifactSession:
         self.signature = session.signature
         self._session, self._path = session, path
 
+    @property
+    def process_id(self) -> int | None:
+        """Of the process on this machine that runs the model; None where there is none."""
+        return self._session.process_id
+
     def infer(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run a batch: float32 (n, height, width, channels) to float32 (n, classes)."""
         with about(self._path):
@@ -75,6 +80,11 @@ class ArtifactSession:
         """Invoke at least `runs` times and for at least `seconds`; the milliseconds of each invocation."""
         with about(self._path):
             return self._session.time(runs=runs, seconds=seconds)
+
+    def start(self) -> Start:
+        """What it took to load the model, and its first run, which this is."""
+        with about(self._path):
+            return self._session.start()
 
     def operators(self) -> Operators:
         """What ran where."""

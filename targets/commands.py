@@ -84,9 +84,17 @@ def evaluate(
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Of the runtime."
 )
+@click.option("--rounds", type=click.IntRange(min=30), metavar="N", help="Interleaved rounds, at least. [default: 30]")
 @click.option(
-    "--rounds", type=click.IntRange(min=30), default=30, show_default=True, metavar="N", help="Interleaved rounds."
+    "--max-rounds",
+    type=click.IntRange(min=30),
+    metavar="N",
+    help="Go on up to N while a speed-up is inconclusive or wide. [default: --rounds where given, else 120]",
 )
+@click.option(
+    "--starts", type=click.IntRange(min=6), metavar="N", help="Start-up time too, from N fresh processes of each."
+)
+@click.option("--pin", is_flag=True, help="Keep all models on the same cores, one for each thread.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the order within rounds.")
 @TRUST
 @HISTORY
@@ -96,7 +104,10 @@ def profile(
     baseline: str | None,
     targets: tuple[str, ...],
     threads: int,
-    rounds: int,
+    rounds: int | None,
+    max_rounds: int | None,
+    starts: int | None,
+    pin: bool,
     seed: int,
     trust: bool,
     history: Path | None,
@@ -110,15 +121,21 @@ def profile(
     from edgeres.progress import shown
     from targets.artifact import open_compared
     from targets.catalogue import available_target
-    from targets.latency import Protocol
+    from targets.latency import MAX_ROUNDS, MIN_ROUNDS, Protocol
     from targets.profiling import profile as measure
 
     for name in targets:
         available_target(name)
+    least = rounds or MIN_ROUNDS
+    most = max_rounds or rounds or MAX_ROUNDS
+    if most < least:
+        raise click.UsageError(f"--max-rounds must be at least --rounds ({least}), found {most}")
     opened, reference = open_compared(artifacts, baseline=baseline, trust=trust)
-    protocol = Protocol(rounds=rounds, threads=threads, seed=seed)
+    protocol = Protocol(rounds=least, max_rounds=most, threads=threads, pin=pin, seed=seed)
     with shown() as progress:
-        result = measure(opened, baseline=reference, targets=targets, protocol=protocol, progress=progress)
+        result = measure(
+            opened, baseline=reference, targets=targets, protocol=protocol, starts=starts, progress=progress
+        )
 
     from edgeres.report.terminal import print_result
 

@@ -3,7 +3,7 @@
 What a machine does besides (clocks, other programs) changes within seconds and hits whoever runs at that moment.
 Therefore one round runs a short block of every artifact, in random order, and only blocks of one round are compared.
 No run is dropped. Timing one after the other calls two runs of the same model different in 11 of 25 tries; this
-protocol with the ±2 % band of `stats.latency_verdict` in 1 of 60 at most.
+protocol with the ±2 % band of `stats.latency_verdict` in none of 200 (`benchmarks/trust.py`).
 """
 
 from __future__ import annotations
@@ -14,19 +14,26 @@ import math
 import os
 import statistics
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from edgeres.progress import Progress, silent
-from edgeres.results import Latency
-from targets.stats import clustered_quantile, latency_verdict, median_ratio
+from edgeres.results import Conditions, Latency
+from targets.conditions import Watch
+from targets.percentiles import tail
+from targets.pinning import cores_for, pinned
+from targets.stats import clustered_quantile, latency_verdict
+from targets.stopping import enough, looks, speedup, speedup_bca
 from targets.target import Session
 
 MIN_ROUNDS = 30
 """A 90th percentile has no interval from fewer than 29 rounds."""
+
+MAX_ROUNDS = 120
+"""Where `profile` ends when noise leaves it inconclusive, unless told otherwise: looks after 30, 60 and 120."""
 
 LOCK = "edgeres-latency.lock"
 
@@ -48,13 +55,17 @@ class Block:
 class Protocol:
     """How latency is measured.
 
-    `threads` of each model; `seed` of the order within rounds. Warm-up: blocks of `warm_up` until two successive
-    medians agree within `settled`, for at least `warm_up_runs` runs and `warm_up_seconds`; given up after
-    `warm_up_limit` seconds.
+    `rounds` is the least number of rounds; it is the number, unless `max_rounds` is more: then the measurement goes on
+    after each of `looks` while a speed-up is inconclusive or its interval wide. `threads` of each model; `pin` keeps
+    all on the same cores, one for each thread; `seed` of the order within rounds. Warm-up: blocks of `warm_up` until
+    two successive medians agree within `settled`, for at least `warm_up_runs` runs and `warm_up_seconds`; given up
+    after `warm_up_limit` seconds.
     """
 
     rounds: int = MIN_ROUNDS
+    max_rounds: int | None = None
     threads: int = 1
+    pin: bool = False
     seed: int = 0
     block: Block = Block()
     warm_up: Block = Block(runs=2, seconds=0.1)
@@ -66,6 +77,13 @@ class Protocol:
     def __post_init__(self) -> None:
         if self.rounds < MIN_ROUNDS or self.threads < 1:
             raise ValueError(f"expected rounds >= {MIN_ROUNDS}, threads >= 1; found {self.rounds}, {self.threads}")
+        if self.max_rounds is not None and self.max_rounds < self.rounds:
+            raise ValueError(f"expected max_rounds >= rounds; found {self.max_rounds}, {self.rounds}")
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """After how many rounds the measurement may stop; after the last it does."""
+        return looks(self.rounds, self.max_rounds or self.rounds)
 
 
 def warm_up(session: Session, protocol: Protocol) -> bool:
@@ -81,60 +99,107 @@ def warm_up(session: Session, protocol: Protocol) -> bool:
     return False
 
 
-def run_rounds(sessions: Sequence[Session], protocol: Protocol, *, progress: Progress = silent) -> list[Rounds]:
+def run_rounds(
+    sessions: Sequence[Session],
+    protocol: Protocol,
+    *,
+    before_each: Callable[[], None] = lambda: None,
+    enough: Callable[[Sequence[Rounds]], bool] = lambda _: False,
+    progress: Progress = silent,
+) -> list[Rounds]:
     """Time every session in interleaved rounds; the rounds of each, in the order of `sessions`.
 
-    Times are rounded to 6 significant digits, so that every figure can be recomputed from what a result stores.
+    `before_each` is called at the beginning of every round; `enough` at every look, whether to stop. Times are rounded
+    to 6 significant digits, so that every figure can be recomputed from what a result stores.
     """
     order, random = list(range(len(sessions))), Random(protocol.seed)  # noqa: S311 - an order, not a secret
     measured: list[list[tuple[float, ...]]] = [[] for _ in sessions]
-    for done in range(protocol.rounds):
+    for done in range(1, protocol.looks[-1] + 1):
+        before_each()
         random.shuffle(order)
         for place in order:
             times = sessions[place].time(runs=protocol.block.runs, seconds=protocol.block.seconds)
             measured[place].append(tuple(float(f"{time:.6g}") for time in times))
-        progress("latency", done + 1, protocol.rounds)
+        progress("latency", done, protocol.looks[-1])
+        if done in protocol.looks and enough([tuple(rounds) for rounds in measured]):
+            break
     return [tuple(rounds) for rounds in measured]
 
 
-def summarize(rounds: Rounds, *, threads: int, baseline: Rounds | None = None) -> Latency:
+def summarize(
+    rounds: Rounds,
+    *,
+    threads: int,
+    baseline: Rounds | None = None,
+    planned: int = 1,
+    cores: tuple[int, ...] | None = None,
+    conditions: Conditions | None = None,
+) -> Latency:
     """The figures of one artifact; against the baseline's rounds of the same run, where there is one.
+
+    `planned`: at how many looks the measurement could have stopped. `cores`: where it was pinned.
 
     Raises:
         ValueError: too few rounds, or a baseline with another number of them.
     """
-    speedup = verdict = None
-    if baseline is not None:
-        speedup = median_ratio(
-            [
-                math.log(statistics.median(theirs) / statistics.median(own))
-                for theirs, own in zip(baseline, rounds, strict=True)
-            ]
-        )
-        verdict = latency_verdict(speedup)
+    ratio = None if baseline is None else speedup(baseline, rounds, planned=planned)
     return Latency(
         threads=threads,
         p50_ms=clustered_quantile(rounds, 0.5),
         p90_ms=clustered_quantile(rounds, 0.9),
         rounds=rounds,
-        speedup=speedup,
-        verdict=verdict,
+        speedup=ratio,
+        verdict=None if ratio is None else latency_verdict(ratio),
+        p99_ms=tail(rounds, 0.99),
+        speedup_bca=None if baseline is None else speedup_bca(baseline, rounds, planned=planned),
+        looks=planned,
+        cores=cores,
+        conditions=conditions,
     )
 
 
 def measure(
-    sessions: Sequence[Session], protocol: Protocol, *, baseline: int | None = None, progress: Progress = silent
+    sessions: Sequence[Session],
+    protocol: Protocol,
+    *,
+    baseline: int | None = None,
+    watch: Watch | None = None,
+    progress: Progress = silent,
 ) -> list[Latency]:
-    """Warm up, run the rounds, and summarize: the latency of each session, compared with that at `baseline`."""
-    with machine_lock():
+    """Warm up, run the rounds, and summarize: the latency of each session, compared with that at `baseline`.
+
+    `watch` observes the machine meanwhile; unless given, one of the sessions' processes.
+
+    Raises:
+        TargetError: a session's process died, or did not answer in time.
+    """
+    planned, processes = len(protocol.looks), [session.process_id for session in sessions]
+    watch = watch or Watch(processes)
+    cores = cores_for(protocol.threads) if protocol.pin and any(processes) else None
+    with machine_lock(), pinned(processes, cores):
         for place, session in enumerate(sessions):
             progress("warm-up", place, len(sessions))
             if not warm_up(session, protocol):
                 _log.warning("artifact %d of %d had not settled after its warm-up", place + 1, len(sessions))
-        measured = run_rounds(sessions, protocol, progress=progress)
+        watch.begin()
+        measured = run_rounds(
+            sessions,
+            protocol,
+            before_each=watch.each_round,
+            enough=lambda rounds: enough(rounds, baseline, planned=planned),
+            progress=progress,
+        )
+        conditions = watch.end(measured)
     reference = None if baseline is None else measured[baseline]
     return [
-        summarize(rounds, threads=protocol.threads, baseline=None if place == baseline else reference)
+        summarize(
+            rounds,
+            threads=protocol.threads,
+            baseline=None if place == baseline else reference,
+            planned=planned,
+            cores=cores,
+            conditions=conditions[place],
+        )
         for place, rounds in enumerate(measured)
     ]
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 from edgeres.progress import Progress, silent
 from edgeres.results import ArtifactResult, Result
-from targets import latency
+from targets import latency, startup
 from targets.artifact import Artifact
 from targets.catalogue import available_target, open_session
 from targets.compression import compressed
 from targets.environment import describe
-from targets.latency import Protocol
+from targets.latency import MAX_ROUNDS, Protocol
 from targets.target import Target
 
 
@@ -22,22 +23,30 @@ def profile(
     baseline: int | None = None,
     targets: Sequence[str] = ("cpu",),
     protocol: Protocol | None = None,
+    starts: int | None = None,
     progress: Progress = silent,
 ) -> Result:
     """Measure every artifact on every target; `baseline` is the place of the one that the others are compared with.
 
+    `starts`: how often to start each in a process of its own, for its start-up time; None leaves that out.
     One target after the other: comparisons are within a target only.
 
     Raises:
         TargetError: a target that is unknown or unavailable, refuses a model, or dies on it.
         ArtifactError: a model that is no well-formed flatbuffer.
     """
-    protocol = protocol or Protocol()
+    protocol = protocol or Protocol(max_rounds=MAX_ROUNDS)
     environment = describe()  # before the measurement: afterwards the load is the measurement's own
     places = [available_target(name) for name in dict.fromkeys(targets)]
     rows: list[ArtifactResult] = []
     for target in places:
-        rows += _profile_on(target, artifacts, baseline=baseline, protocol=protocol, progress=progress)
+        measured = _profile_on(target, artifacts, baseline=baseline, protocol=protocol, progress=progress)
+        if starts is not None:
+            began = startup.measure(
+                artifacts, target, threads=protocol.threads, starts=starts, seed=protocol.seed, progress=progress
+            )
+            measured = [replace(row, startup=each) for row, each in zip(measured, began, strict=True)]
+        rows += measured
     return Result(environment=environment, artifacts=tuple(rows))
 
 

@@ -141,7 +141,8 @@ def _latency(artifact: ArtifactResult, baseline: ArtifactResult | None, _: DataR
     theirs = baseline.latency if baseline else None
     if own.speedup is not None and theirs is None:
         raise _Mismatch("the baseline is not in the result")
-    return summarize(own.rounds, threads=own.threads, baseline=theirs.rounds if theirs and own.speedup else None)
+    rounds = theirs.rounds if theirs and own.speedup else None
+    return summarize(own.rounds, threads=own.threads, baseline=rounds, planned=own.looks or 1)
 
 
 def _leaves(stored: Any, computed: Any, place: str, *, whole: bool) -> Iterator[Difference]:

@@ -107,19 +107,25 @@ def clustered_quantile(rounds: Sequence[Sequence[float]], q: float, *, level: fl
     """
     if len(rounds) < samples_needed(q, level) or not all(map(len, rounds)):
         raise ValueError(f"quantile {q} needs at least {samples_needed(q, level)} rounds, found {len(rounds)}")
-    values = np.concatenate([np.asarray(block, np.float64) for block in rounds])
-    weights = np.concatenate([np.full(len(block), 1 / (len(block) * len(rounds))) for block in rounds])
-    order = np.argsort(values, kind="stable")
-    values, cumulated = values[order], np.cumsum(weights[order])
-    value = _weighted_quantile(values, cumulated, q)
-    variance = float(np.var(_shares_below(rounds, value, q), ddof=1)) / len(rounds)
-    effective = min(float(len(values)), q * (1 - q) / variance) if variance > 0 else float(len(values))
+    return woodruff(rounds, q, effective=effective_runs(rounds, q), level=level)
+
+
+def effective_runs(rounds: Sequence[Sequence[float]], q: float) -> float:
+    """How many independent values would tell the share below quantile `q` as well as all runs of these rounds do."""
+    values, cumulated = _weighed(rounds)
+    variance = float(np.var(_shares_below(rounds, _weighted_quantile(values, cumulated, q), q), ddof=1)) / len(rounds)
+    return min(float(len(values)), q * (1 - q) / variance) if variance > 0 else float(len(values))
+
+
+def woodruff(rounds: Sequence[Sequence[float]], q: float, *, effective: float, level: float = LEVEL) -> Estimate:
+    """The interval of `clustered_quantile` for runs that are worth so many independent values."""
+    values, cumulated = _weighed(rounds)
     effective *= (_z(level) / _student(level, len(rounds) - 1)) ** 2  # the variance itself is estimated
     low, high = _wilson(q, effective, _z(level))
     low = _weighted_quantile(values, cumulated, low - 0.5 / effective)
     high = _weighted_quantile(values, cumulated, high + 0.5 / effective)
     method = f"quantile {q} of all runs, rounds weighing the same, Woodruff interval over rounds"
-    return Estimate(value, low, high, level, method, len(rounds))
+    return Estimate(_weighted_quantile(values, cumulated, q), low, high, level, method, len(rounds))
 
 
 def median_ratio(log_ratios: ArrayLike, *, level: float = LEVEL) -> Estimate:
@@ -189,6 +195,14 @@ def _binomial(n: int, q: float) -> NDArray[np.float64]:
     """P(exactly k of n) for k in 0…n; float64 (n + 1,)."""
     choose = [math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in range(n + 1)]
     return np.exp([c + k * math.log(q) + (n - k) * math.log1p(-q) for k, c in enumerate(choose)])
+
+
+def _weighed(rounds: Sequence[Sequence[float]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """All values in order, and the share of the weight up to each, every round weighing the same."""
+    values = np.concatenate([np.asarray(block, np.float64) for block in rounds])
+    weights = np.concatenate([np.full(len(block), 1 / (len(block) * len(rounds))) for block in rounds])
+    order = np.argsort(values, kind="stable")
+    return values[order], np.cumsum(weights[order])
 
 
 def _weighted_quantile(values: NDArray[np.float64], cumulated: NDArray[np.float64], q: float) -> float:

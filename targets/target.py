@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeres.results import Memory, Operators
+from edgeres.results import Memory, Operators, Start
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,10 @@ class Session(Protocol):
 
     signature: Signature
 
+    @property
+    def process_id(self) -> int | None:
+        """Of the process on this machine that runs the model; None where there is none."""
+
     def infer(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run a batch, one image at a time: float32 (n, height, width, channels) to float32 (n, classes).
 
@@ -52,6 +56,9 @@ class Session(Protocol):
 
     def time(self, *, runs: int, seconds: float) -> list[float]:
         """Invoke at least `runs` times and for at least `seconds`; the milliseconds of each invocation."""
+
+    def start(self) -> Start:
+        """What it took to load the model, and its first run, which this is: ask before anything else."""
 
     def operators(self) -> Operators:
         """What ran where, read from the plan that ran."""

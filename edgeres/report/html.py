@@ -18,6 +18,7 @@ from edgeres import __version__
 from edgeres.errors import DataError, require
 from edgeres.report import headline, plots, provenance, table
 from edgeres.report.chart import Chart
+from edgeres.report.conditions import remarks
 from edgeres.report.confusion import Confusions, confusions
 from edgeres.report.curves import training
 from edgeres.report.samples import Samples, golden_samples, samples
@@ -41,6 +42,7 @@ class Section:
     comparison: Comparison
     rows: tuple[table.Row, ...]
     scores: ScoreTable | None
+    remarks: tuple[str, ...]
     charts: tuple[Chart, ...]
     confusions: Confusions | None
     heatmaps: tuple[Chart, ...]
@@ -89,6 +91,7 @@ def _section(number: int, comparison: Comparison) -> Section:
         comparison,
         table.rows(comparison),
         score_table(comparison.artifacts, comparison.data, label=comparison.label),
+        tuple(remarks(comparison.artifacts)),
         tuple(chart for chart in charts if chart),
         counted,
         plots.heatmaps(counted) if counted and counted.fits_heatmap else (),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from edgeres.report.conditions import remarks
 from edgeres.report.headline import model_facts, sentences
 from edgeres.report.provenance import machines
 from edgeres.report.score_table import score_table
@@ -44,7 +45,7 @@ def table(comparison: Comparison, *, of: str | None = None) -> str:
             continue
         name = f"{escape(row.name)} (baseline)" if row.baseline else escape(row.name)
         lines.append(_line((name, *map(_cell, row.figures))))
-    return "\n".join(lines)
+    return "\n".join(lines) + "".join(f"\n\n{escape(remark)}." for remark in remarks(comparison.artifacts))
 
 
 def _scores(comparison: Comparison) -> Iterator[str]:

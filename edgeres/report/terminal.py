@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgeres.report.conditions import remarks
 from edgeres.report.score_table import score_table
 from edgeres.report.wording import NONE, clean, interval, number, size
-from edgeres.results import Accuracy, ArtifactResult, Latency, Memory, Operators, Result
+from edgeres.results import Accuracy, ArtifactResult, Latency, Memory, Operators, Result, Startup
 
 _VERDICT_STYLE = {
     "pass": "green",
@@ -35,6 +36,10 @@ def print_result(result: Result) -> None:
             console.print(plain_table(scores.heads, scores.rows))
     if any(artifact.latency for artifact in result.artifacts):
         console.print(latency_table(result))
+    if any(artifact.startup for artifact in result.artifacts):
+        console.print(startup_table(result))
+    for remark in remarks(result.artifacts):
+        console.print(Text(clean(remark), style="yellow"))
 
 
 def output() -> Console:
@@ -66,18 +71,31 @@ def accuracy_table(result: Result) -> Table:
 
 
 def latency_table(result: Result) -> Table:
-    """Size, p50, p90, speed-up, verdict, memory and delegated operators of each artifact."""
+    """Size, p50, p90, p99 where one has it, speed-up, verdict, memory and delegated operators of each artifact."""
     artifacts = [artifact for artifact in result.artifacts if artifact.latency]
     threads = {artifact.latency.threads for artifact in artifacts if artifact.latency}
     title = f"latency of one image, {' or '.join(map(str, sorted(threads)))} thread{'s' * (threads != {1})}"
     compared = any(artifact.latency and artifact.latency.verdict for artifact in artifacts)
-    heads = ["size", "p50", "p90", *(["speed-up", "verdict"] if compared else []), "memory", "delegated"]
+    p99 = any(artifact.latency and artifact.latency.p99_ms for artifact in artifacts)
+    heads = ["size", "p50", "p90", *(["p99"] if p99 else []), *(["speed-up", "verdict"] if compared else [])]
+    heads += ["memory", "delegated"]
     rows = (
-        (artifact, [*_latency(artifact.latency, compared), _memory(artifact.memory), _operators(artifact.operators)])
+        (
+            artifact,
+            [*_latency(artifact.latency, p99, compared), _memory(artifact.memory), _operators(artifact.operators)],
+        )
         for artifact in artifacts
         if artifact.latency
     )
     return _table(title, heads, rows)
+
+
+def startup_table(result: Result) -> Table:
+    """Time to load and of the first run, memory once loaded and at most, of each artifact that was started anew."""
+    started = [(artifact, artifact.startup) for artifact in result.artifacts if artifact.startup]
+    title = f"start-up, {max(len(startup.starts) for _, startup in started)} fresh processes each"
+    rows = ((artifact, _startup(startup)) for artifact, startup in started)
+    return _table(title, ("size", "initialization", "first run", "loaded", "peak"), rows)
 
 
 def plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -122,11 +140,17 @@ def _accuracy(accuracy: Accuracy, top5: bool, compared: bool) -> list[str]:
     return cells
 
 
-def _latency(latency: Latency, compared: bool) -> list[str]:
-    cells = [interval(latency.p50_ms, " ms"), interval(latency.p90_ms, " ms")]
+def _latency(latency: Latency, p99: bool, compared: bool) -> list[str]:
+    percentiles = (latency.p50_ms, latency.p90_ms, *([latency.p99_ms] if p99 else []))
+    cells = [interval(each, " ms") for each in percentiles]
     if compared:
         cells += [interval(latency.speedup, "x", decimals=2), latency.verdict or NONE]
     return cells
+
+
+def _startup(startup: Startup) -> list[str]:
+    times = [interval(each, " ms") for each in (startup.initialization_ms, startup.first_ms)]
+    return times + [interval(each, " MB", factor=1e-6, decimals=1) for each in (startup.load_bytes, startup.peak_bytes)]
 
 
 def _memory(memory: Memory | None) -> str:

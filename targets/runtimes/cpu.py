@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from edgeres.errors import ConfigError, DataError, ModelError, TargetError
 from edgeres.records import decode
-from edgeres.results import Memory, Operators
+from edgeres.results import Memory, Operators, Start
 from targets.classifier import check_classifier
 from targets.flatbuffer import walk
 from targets.graph import Graph
 from targets.memory import Growth
 from targets.operators import Plan, coverage
-from targets.runtimes.interpreter import installed_package
+from targets.runtimes.interpreter import FirstRun, installed_package
 from targets.sandbox import Limits, Sandbox
 from targets.scaling import dequantize, quantize
 from targets.target import Availability, Signature
@@ -157,6 +157,21 @@ class CpuSession:
         if len(times) < max(1, runs) or not (times > 0).all():
             raise TargetError("the runtime's process answered with times that make no sense")
         return [float(value) for value in times]
+
+    def start(self) -> Start:
+        """What it took to load the model, and its first run, which this is; then its memory.
+
+        Raises:
+            RuntimeError: the model has run before.
+            TargetError: the process died, or did not answer in time.
+        """
+        if self._run_seconds is not None:
+            raise RuntimeError("a first run can be timed only before any other")
+        values, _ = self._sandbox.call("first")
+        first = decode(FirstRun, values, where=_ANSWER, error=TargetError)
+        self._run_seconds = first.first_ms / 1000
+        memory = self.memory()
+        return Start(first.initialization_ms, first.first_ms, memory.load_bytes, memory.peak_bytes)
 
     def operators(self) -> Operators:
         """What ran where, read from the plan that ran."""

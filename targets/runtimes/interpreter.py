@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
 
@@ -32,6 +33,14 @@ def installed_package() -> str | None:
     return next((name for name in PACKAGES if importlib.util.find_spec(name) is not None), None)
 
 
+@dataclass(frozen=True)
+class FirstRun:
+    """Milliseconds from a model's bytes to an interpreter with its tensors, and of its first invocation."""
+
+    initialization_ms: float
+    first_ms: float
+
+
 class Engine:
     """One model on one interpreter."""
 
@@ -47,6 +56,7 @@ class Engine:
     def load(self, model: bytes, *, resolver: str, threads: int) -> Answer:
         """Load a model and allocate its tensors for a batch of 1; returns its signature."""
         reset_peak()
+        began = perf_counter_ns()
         with _refusal("the runtime refuses the model"):
             self._interpreter = self._runtime.Interpreter(
                 model_content=model,
@@ -54,6 +64,7 @@ class Engine:
                 experimental_op_resolver_type=self._runtime.OpResolverType[resolver],
             )
             self._interpreter.allocate_tensors()
+        self._initialization_ms = (perf_counter_ns() - began) / 1e6
         found = resident()
         self._loaded, self._peak = found.now_bytes, found.peak_bytes
         self._input, self._output = (
@@ -61,6 +72,13 @@ class Engine:
         )
         self._set(np.random.default_rng(0).integers(0, 127, self._input["shape"]).astype(self._input["dtype"]))
         return {**_port("input", self._input), **_port("output", self._output)}, ()
+
+    def first(self) -> Answer:
+        """Invoke for the first time; returns a `FirstRun`."""
+        began = perf_counter_ns()
+        self._invoke()
+        first_ms = (perf_counter_ns() - began) / 1e6
+        return {"initialization_ms": self._initialization_ms, "first_ms": first_ms}, ()
 
     def infer(self, batch: bytes) -> Answer:
         """Run stored inputs, one after the other; returns the stored outputs, one after the other."""

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeres.errors import TargetError
-from edgeres.results import Memory, Operators
+from edgeres.results import Memory, Operators, Start
+from targets.conditions import Counters, Reader, Watch
 from targets.target import Availability, Signature
 
 Infer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+def quiet(processes: Sequence[int | None]) -> Counters:
+    """Counters of a machine on which nothing else runs."""
+    return Counters(
+        clock_s=time.monotonic(), waited_s=0, stolen=0, ticks=0, throttled=0, switches=(0,) * len(processes)
+    )
+
+
+def watch(sessions: int, *, kernel: Callable[[], float] = lambda: 1.0, counters: Reader = quiet) -> Watch:
+    """A watch of as many simulated sessions, its reference kernel simulated too."""
+    return Watch([None] * sessions, kernel=kernel, counters=counters)
 
 
 def signature(shape: tuple[int, int, int] = (8, 8, 3), classes: int = 3, *, scale: float = 0.0) -> Signature:
@@ -28,6 +42,7 @@ class DoubleSession:
     signature: Signature = field(default_factory=signature)
     calls: list[str] = field(default_factory=list)
     name: str = "double"
+    process_id: int | None = None
 
     def infer(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         self.calls.append(f"{self.name} infer {len(inputs)}")
@@ -39,6 +54,10 @@ class DoubleSession:
         while len(times) < runs or sum(times) < 1000 * seconds:
             times.append(next(self.milliseconds))
         return times
+
+    def start(self) -> Start:
+        self.calls.append(f"{self.name} start")
+        return Start(next(self.milliseconds), next(self.milliseconds), 1000, 2000)
 
     def operators(self) -> Operators:
         return Operators(nodes=3, delegated=2, delegate="double")

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from edgeres.errors import ModelError, TargetError
 from targets import TARGETS
 from targets.artifact import Artifact
 from targets.latency import Block, Protocol
+from targets.pinning import cores_for
 from targets.profiling import profile
 from tests.targets.conftest import Models
 from tests.targets.double import DoubleSession, DoubleTarget
@@ -42,10 +45,17 @@ def test_every_artifact_is_measured_on_every_target_against_its_baseline_there(m
         assert row.operators is not None
         assert row.operators.kinds
         assert row.accuracy is None
+    assert {row.latency.cores for row in result.artifacts if row.latency} == {None}
     delegated = [row.operators.delegated for row in result.artifacts if row.operators]
     assert delegated[0] > 0
     assert delegated[2:] == [0, 0]
     assert result.data is None
+
+
+def test_pinned_the_cores_are_written_down(models: Models) -> None:
+    (row,) = profile([artifact(models, "int8")], protocol=replace(QUICK, pin=True)).artifacts
+    assert row.latency is not None
+    assert row.latency.cores == cores_for(1)
 
 
 def test_one_artifact_has_nothing_to_compare_with(models: Models) -> None:

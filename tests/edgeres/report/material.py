@@ -15,12 +15,14 @@ from edgeres.records import write_json
 from edgeres.results import (
     Accuracy,
     ArtifactResult,
+    Conditions,
     DataRecord,
     Estimate,
     Latency,
     Memory,
     Operators,
     Result,
+    Trend,
 )
 from edgeres.storage import sha256_bytes
 from edgeres.training.run import CONFIG, HISTORY, DataConfig, Epoch, History, NetworkConfig, RunConfig
@@ -157,7 +159,9 @@ def _float_accuracy(data: DataRecord, run: Path) -> ArtifactResult:
 
 
 def _float_latency(run: Path) -> ArtifactResult:
-    timed = Latency(1, estimate(0.2707, 0.002), estimate(0.2961, 0.004), rounds(0.27))
+    steady = Trend(0.0, 0.0, 1.0)
+    busy = Conditions(("contention",), steady, steady, (1.0,) * 30, pressure=0.42)
+    timed = Latency(1, estimate(0.2707, 0.002), estimate(0.2961, 0.004), rounds(0.27), conditions=busy)
     return _float(
         run,
         latency=timed,

@@ -25,6 +25,7 @@ def test_the_table_has_a_row_for_each_artifact_and_no_broken_cell(story: Story) 
 def test_sentences_and_environment(story: Story) -> None:
     text = render(story)
     assert "- **int8** is 98.5 kB" in text
+    assert "\n\nfloat: contention: programs waited for a CPU 42 % of the time; close other programs" in text
     assert "cpu Xeon (test); cores 2" in text.splitlines()[-1]
     assert text.endswith("\n")
 

@@ -8,7 +8,18 @@ from rich.console import Console
 from rich.table import Table
 
 from edgeres.report import terminal
-from edgeres.results import Accuracy, ArtifactResult, DataRecord, Estimate, Latency, Memory, Operators, Result
+from edgeres.results import (
+    Accuracy,
+    ArtifactResult,
+    DataRecord,
+    Estimate,
+    Latency,
+    Memory,
+    Operators,
+    Result,
+    Start,
+    Startup,
+)
 
 
 def estimate(value: float, low: float, high: float) -> Estimate:
@@ -90,3 +101,23 @@ def test_hostile_names_neither_style_nor_steer_the_terminal() -> None:
     assert "[red]x[/red]" in found
     assert "[b]" in found
     assert not {"\x1b", "\u202e", "\x07"} & set(found)
+
+
+def test_a_99th_percentile_has_a_column_where_an_artifact_has_one_and_a_dash_where_it_has_none() -> None:
+    timing = Latency(1, TOP1, TOP1, ((0.27,),) * 30)
+    some = replace(FLOAT, latency=replace(timing, p99_ms=estimate(0.31, 0.3, 0.33)))
+    none = replace(INT8, latency=timing)
+    with_one = text(terminal.latency_table(Result({}, (some, none))))
+    assert "0.310 ms [0.300, 0.330]" in with_one
+    assert "–" in next(line for line in with_one.splitlines() if "int8" in line)
+    assert "p99" not in text(terminal.latency_table(Result({}, (none,))))
+
+
+def test_start_up_has_a_table_of_its_own() -> None:
+    loaded, peak = estimate(3.9e6, 3.8e6, 4e6), estimate(7e6, 6.9e6, 7.2e6)
+    startup = Startup(estimate(2.5, 2.4, 2.7), TOP1, loaded, peak, (Start(2.5, 0.972, 3_900_000, 7_000_000),) * 6)
+    found = text(terminal.startup_table(Result({}, (replace(FLOAT, startup=startup), INT8))))
+    assert "6 fresh processes" in found
+    assert "2.50 ms [2.40, 2.70]" in found
+    assert "7.0 MB [6.9, 7.2]" in found
+    assert "int8" not in found
