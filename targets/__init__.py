@@ -10,5 +10,6 @@ from __future__ import annotations
 TARGETS = {
     "cpu": "targets.runtimes.cpu:CPU",
     "reference": "targets.runtimes.cpu:REFERENCE",
+    "micro": "targets.runtimes.micro:MICRO",
 }
 """Target name -> "module:attribute" of a `targets.target.Target`."""

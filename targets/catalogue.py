@@ -14,7 +14,7 @@ from edgeres.registry import lookup
 from edgeres.results import Memory, Operators
 from targets import TARGETS
 from targets.artifact import Artifact
-from targets.target import Session, Target
+from targets.target import Session, Target, require_available
 
 
 def find_target(name: str) -> Target:
@@ -34,9 +34,7 @@ def available_target(name: str) -> Target:
         TargetError: unknown, or unavailable: says why, and what to do.
     """
     target = find_target(name)
-    found = target.check()
-    if not found.available:
-        raise TargetError(f"the target '{name}' cannot run here: {found.why}", fix=found.fix)
+    require_available(target)
     return target
 
 

@@ -48,7 +48,11 @@ def _profile_on(
         sessions = [
             stack.enter_context(open_session(artifact, target, threads=protocol.threads)) for artifact in artifacts
         ]
-        measured = latency.measure(sessions, protocol, baseline=baseline, progress=progress)
+        measured = (
+            latency.measure(sessions, protocol, baseline=baseline, progress=progress)
+            if target.timed
+            else [None] * len(sessions)
+        )
         return [
             ArtifactResult(
                 name=artifact.name,

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeres.errors import TargetError
 from edgeres.results import Memory, Operators
 
 
@@ -51,7 +52,11 @@ class Session(Protocol):
         """
 
     def time(self, *, runs: int, seconds: float) -> list[float]:
-        """Invoke at least `runs` times and for at least `seconds`; the milliseconds of each invocation."""
+        """Invoke at least `runs` times and for at least `seconds`; the milliseconds of each invocation.
+
+        Raises:
+            TargetError: the target is not `timed`.
+        """
 
     def operators(self) -> Operators:
         """What ran where, read from the plan that ran."""
@@ -82,6 +87,10 @@ class Target(Protocol):
     def multiple(self) -> int:
         """How many channels its kernels compute at a time; a layer of another width leaves a part of them idle."""
 
+    @property
+    def timed(self) -> bool:
+        """Whether a time measured here is the target's: an interpreter of another machine's code has none."""
+
     def check(self) -> Availability:
         """Whether it can run here; never raises, imports nothing that can crash this process."""
 
@@ -92,3 +101,14 @@ class Target(Protocol):
             ArtifactError: the bytes are not a well-formed flatbuffer.
             TargetError: the target is unavailable, refuses the model, or dies on it.
         """
+
+
+def require_available(target: Target) -> None:
+    """Refuse a target that cannot run here.
+
+    Raises:
+        TargetError: says why, and what to do.
+    """
+    found = target.check()
+    if not found.available:
+        raise TargetError(f"the target '{target.name}' cannot run here: {found.why}", fix=found.fix)

@@ -25,12 +25,14 @@ _PLAIN_WIDTH = 240  # where there is no terminal whose width could be asked: a l
 
 
 def print_result(result: Result) -> None:
-    """Print what a result holds to stdout: a table of accuracies, one of latencies, or both."""
+    """Print what a result holds to stdout: tables of accuracies, latencies, memory where there is no latency."""
     console = output()
     if any(artifact.accuracy for artifact in result.artifacts):
         console.print(accuracy_table(result))
     if any(artifact.latency for artifact in result.artifacts):
         console.print(latency_table(result))
+    if any(artifact.memory and not artifact.latency for artifact in result.artifacts):
+        console.print(memory_table(result))
 
 
 def output() -> Console:
@@ -69,6 +71,13 @@ def latency_table(result: Result) -> Table:
         if artifact.latency
     )
     return _table(title, heads, rows)
+
+
+def memory_table(result: Result) -> Table:
+    """Size, memory and delegated operators of each artifact on the targets that have no latency to give."""
+    artifacts = [artifact for artifact in result.artifacts if artifact.memory and not artifact.latency]
+    rows = ((artifact, [_memory(artifact.memory), _operators(artifact.operators)]) for artifact in artifacts)
+    return _table("memory, on targets without a latency", ["size", "memory", "delegated"], rows)
 
 
 def plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

@@ -63,6 +63,8 @@ class DoubleTarget:
     make: Callable[[bytes], DoubleSession]
     name: str = "double"
     kind: str = "cpu"
+    multiple: int = 1
+    timed: bool = True
     why: str | None = None
     opened: list[DoubleSession] = field(default_factory=list)
 

@@ -14,7 +14,9 @@ MODEL = Artifact("m", "path/m.tflite", "tflite", b"")
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_every_target_of_the_table_is_there_under_its_name(name: str) -> None:
-    assert find_target(name).name == name
+    target = find_target(name)
+    assert target.name == name
+    assert isinstance(target.timed, bool)
 
 
 def test_an_unknown_target_is_an_error_with_the_nearest_match() -> None:

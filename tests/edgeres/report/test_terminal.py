@@ -90,3 +90,14 @@ def test_hostile_names_neither_style_nor_steer_the_terminal() -> None:
     assert "[red]x[/red]" in found
     assert "[b]" in found
     assert not {"\x1b", "\u202e", "\x07"} & set(found)
+
+
+def test_what_has_no_latency_has_a_table_of_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    operators = Operators(nodes=9, delegated=0, left={"ADD": 9})
+    micro = replace(INT8, target="micro", accuracy=None, memory=Memory(7776, 7776, 4096), operators=operators)
+    terminal.print_result(Result({}, (micro,)))
+    found = capsys.readouterr().out
+    assert "without a latency" in found
+    assert "7.78 kB peak" in found
+    assert "0 of 9" in found
+    assert "p50" not in found
