@@ -106,6 +106,27 @@ class Operators:
 
 
 @dataclass(frozen=True)
+class CompilerEstimate:
+    """What a compiler computes that a run would take on an accelerator that is not here: nothing ran.
+
+    `system`: the clocks and memories that the compiler assumes, by its names. `cycles`: of the whole run, `npu_cycles`
+    of the accelerator alone; operators that it leaves to the CPU cost nothing in either. `sram_bytes`, `dram_bytes`,
+    `flash_bytes`: the most that is used of each memory. `macs`: multiply-accumulates on the accelerator.
+    """
+
+    compiler: str
+    system: str
+    clock_hz: float
+    cycles: int
+    npu_cycles: int
+    inference_ms: float
+    sram_bytes: int
+    dram_bytes: int
+    flash_bytes: int
+    macs: int
+
+
+@dataclass(frozen=True)
 class Download:
     """Bytes of the flatbuffer as a server sends it or an app's package holds it: compressed, where zeros cost little.
 
@@ -131,6 +152,7 @@ class ArtifactResult:
     memory: Memory | None = None
     operators: Operators | None = None
     download_bytes: Download | None = None
+    estimate: CompilerEstimate | None = None
 
 
 def _now() -> str:
@@ -184,7 +206,7 @@ def _joined(one: ArtifactResult, two: ArtifactResult) -> ArtifactResult:
     if one.baseline != two.baseline:
         raise ValueError(f"{one.name} is the baseline of only one of the results")
     parts = {}
-    for name in ("accuracy", "latency", "memory", "operators"):
+    for name in ("accuracy", "latency", "memory", "operators", "estimate"):
         first, second = getattr(one, name), getattr(two, name)
         if first is not None and second is not None:
             raise ValueError(f"both results hold the {name} of {one.name}")

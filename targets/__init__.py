@@ -11,5 +11,6 @@ TARGETS = {
     "cpu": "targets.runtimes.cpu:CPU",
     "reference": "targets.runtimes.cpu:REFERENCE",
     "micro": "targets.runtimes.micro:MICRO",
+    "ethosu": "targets.runtimes.ethosu:ETHOSU",
 }
-"""Target name -> "module:attribute" of a `targets.target.Target`."""
+"""Target name -> "module:attribute" of a `targets.target.Target`, or of a `Family` of them."""

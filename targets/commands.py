@@ -82,6 +82,9 @@ def evaluate(
     "--rounds", type=click.IntRange(min=30), default=30, show_default=True, metavar="N", help="Interleaved rounds."
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the order within rounds.")
+@click.option(
+    "--keep", type=click.Path(path_type=Path), metavar="DIR", help="A folder for the files that ethosu compiles."
+)
 @TRUST
 @JSON
 def profile(
@@ -91,6 +94,7 @@ def profile(
     threads: int,
     rounds: int,
     seed: int,
+    keep: Path | None,
     trust: bool,
     json_file: Path | None,
 ) -> None:
@@ -110,7 +114,7 @@ def profile(
     opened, reference = open_compared(artifacts, baseline=baseline, trust=trust)
     protocol = Protocol(rounds=rounds, threads=threads, seed=seed)
     with shown() as progress:
-        result = measure(opened, baseline=reference, targets=targets, protocol=protocol, progress=progress)
+        result = measure(opened, baseline=reference, targets=targets, protocol=protocol, keep=keep, progress=progress)
 
     from edgeres.report.terminal import print_result
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 
+from edgeres.errors import ConfigError
 from edgeres.progress import Progress, silent
 from edgeres.results import ArtifactResult, Result
+from edgeres.storage import write_bytes
 from targets import latency
 from targets.artifact import Artifact
-from targets.catalogue import available_target, open_session
+from targets.catalogue import about, available_target, open_session
 from targets.compression import compressed
 from targets.environment import describe
 from targets.latency import Protocol
-from targets.target import Target
+from targets.target import Compiler, Target
 
 
 def profile(
@@ -22,22 +26,33 @@ def profile(
     baseline: int | None = None,
     targets: Sequence[str] = ("cpu",),
     protocol: Protocol | None = None,
+    keep: Path | None = None,
     progress: Progress = silent,
 ) -> Result:
     """Measure every artifact on every target; `baseline` is the place of the one that the others are compared with.
 
-    One target after the other: comparisons are within a target only.
+    One target after the other: comparisons are within a target only. `keep`: a folder for the files that compilers
+    make, `NAME.TARGET.tflite` each.
 
     Raises:
+        ConfigError: `keep`, and no target that compiles.
         TargetError: a target that is unknown or unavailable, refuses a model, or dies on it.
         ArtifactError: a model that is no well-formed flatbuffer.
     """
     protocol = protocol or Protocol()
     environment = describe()  # before the measurement: afterwards the load is the measurement's own
     places = [available_target(name) for name in dict.fromkeys(targets)]
+    if keep is not None and not any(isinstance(target, Compiler) for target in places):
+        raise ConfigError("no target compiles a file that could be kept", fix="add one: --target ethosu:u55-256")
     rows: list[ArtifactResult] = []
     for target in places:
-        rows += _profile_on(target, artifacts, baseline=baseline, protocol=protocol, progress=progress)
+        if isinstance(target, Compiler):
+            rows += [
+                _compiled(target, artifact, baseline=place == baseline, keep=keep)
+                for place, artifact in enumerate(artifacts)
+            ]
+        else:
+            rows += _profile_on(target, artifacts, baseline=baseline, protocol=protocol, progress=progress)
     return Result(environment=environment, artifacts=tuple(rows))
 
 
@@ -54,17 +69,33 @@ def _profile_on(
             else [None] * len(sessions)
         )
         return [
-            ArtifactResult(
-                name=artifact.name,
-                path=artifact.path,
-                sha256=artifact.sha256,
-                size_bytes=len(artifact.model),
-                download_bytes=compressed(artifact.model),
-                target=target.name,
-                baseline=place == baseline,
+            replace(
+                _row(target, artifact, baseline=place == baseline),
                 latency=timing,
                 memory=session.memory(),
                 operators=session.operators(),
             )
             for place, (artifact, session, timing) in enumerate(zip(artifacts, sessions, measured, strict=True))
         ]
+
+
+def _compiled(target: Compiler, artifact: Artifact, *, baseline: bool, keep: Path | None) -> ArtifactResult:
+    with about(artifact.path):
+        made = target.compile(artifact.model)
+    if keep is not None:
+        name = f"{artifact.name}.{target.name}".replace("/", "-").replace(":", "-")
+        write_bytes(keep / f"{name}.tflite", made.file)
+    row = _row(target, artifact, baseline=baseline)
+    return replace(row, memory=made.memory, operators=made.operators, estimate=made.estimate)
+
+
+def _row(target: Target, artifact: Artifact, *, baseline: bool) -> ArtifactResult:
+    return ArtifactResult(
+        name=artifact.name,
+        path=artifact.path,
+        sha256=artifact.sha256,
+        size_bytes=len(artifact.model),
+        download_bytes=compressed(artifact.model),
+        target=target.name,
+        baseline=baseline,
+    )

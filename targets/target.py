@@ -1,15 +1,18 @@
-"""The two protocols of this package: a Target says what can run here, a Session runs one model on it."""
+"""The protocols of this package: a Target says what can run here, a Session runs one model on it.
+
+Beside them a Compiler, for a device that is not here, and a Family of targets that are named alike.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeres.errors import TargetError
-from edgeres.results import Memory, Operators
+from edgeres.results import CompilerEstimate, Memory, Operators
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,52 @@ class Target(Protocol):
         Raises:
             ArtifactError: the bytes are not a well-formed flatbuffer.
             TargetError: the target is unavailable, refuses the model, or dies on it.
+        """
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """What a compiler made of a model: the file for the device, and what it says of a run; nothing ran."""
+
+    file: bytes
+    estimate: CompilerEstimate
+    memory: Memory
+    operators: Operators
+
+
+@runtime_checkable
+class Compiler(Target, Protocol):
+    """A target whose device is not here: it compiles a model and says what a run would take. Opening it is an error."""
+
+    def compile(self, model: bytes) -> Compilation:
+        """Compile a model from its bytes, after the structural walk, in a child process.
+
+        Raises:
+            ArtifactError: the bytes are not a well-formed flatbuffer.
+            TargetError: the target is unavailable, takes no operator of the model, or its compiler dies on it.
+        """
+
+
+@runtime_checkable
+class Family(Protocol):
+    """Targets that differ by what follows a colon: `ethosu:u55-256`, `external:PATH`."""
+
+    @property
+    def usage(self) -> str:
+        """As its members are asked for: `ethosu:CONFIG`."""
+
+    @property
+    def kind(self) -> str:
+        """See `Target.kind`."""
+
+    def check(self) -> Availability:
+        """Whether its members can run here, as far as that does not depend on what follows the colon."""
+
+    def member(self, argument: str) -> Target:
+        """The target that what follows the colon stands for.
+
+        Raises:
+            TargetError: there is none of that name; says which there are.
         """
 
 

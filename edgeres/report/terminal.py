@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgeres.report.wording import NONE, clean, decimals_for, number, size
-from edgeres.results import Accuracy, ArtifactResult, Estimate, Latency, Memory, Operators, Result
+from edgeres.results import Accuracy, ArtifactResult, CompilerEstimate, Estimate, Latency, Memory, Operators, Result
 
 _VERDICT_STYLE = {
     "pass": "green",
@@ -21,18 +21,21 @@ _VERDICT_STYLE = {
     "insufficient": "yellow",
     "inconclusive": "yellow",
 }
+_TEXTS = ("verdict", "delegated", "assumed system")
 _PLAIN_WIDTH = 240  # where there is no terminal whose width could be asked: a line is a line
 
 
 def print_result(result: Result) -> None:
-    """Print what a result holds to stdout: tables of accuracies, latencies, memory where there is no latency."""
+    """Print what a result holds to stdout: tables of accuracies, of latencies or else memory, and of estimates."""
     console = output()
     if any(artifact.accuracy for artifact in result.artifacts):
         console.print(accuracy_table(result))
     if any(artifact.latency for artifact in result.artifacts):
         console.print(latency_table(result))
-    if any(artifact.memory and not artifact.latency for artifact in result.artifacts):
+    if any(map(_untimed, result.artifacts)):
         console.print(memory_table(result))
+    if any(artifact.estimate for artifact in result.artifacts):
+        console.print(estimate_table(result))
 
 
 def output() -> Console:
@@ -75,9 +78,30 @@ def latency_table(result: Result) -> Table:
 
 def memory_table(result: Result) -> Table:
     """Size, memory and delegated operators of each artifact on the targets that have no latency to give."""
-    artifacts = [artifact for artifact in result.artifacts if artifact.memory and not artifact.latency]
+    artifacts = filter(_untimed, result.artifacts)
     rows = ((artifact, [_memory(artifact.memory), _operators(artifact.operators)]) for artifact in artifacts)
     return _table("memory, on targets without a latency", ["size", "memory", "delegated"], rows)
+
+
+def _untimed(artifact: ArtifactResult) -> bool:
+    return artifact.memory is not None and artifact.latency is None and artifact.estimate is None
+
+
+def estimate_table(result: Result) -> Table:
+    """What compilers compute of a run of each artifact; the title says that nothing ran."""
+    heads = ["size", "time (estimate)", "cycles (estimate)", "SRAM", "DRAM", "flash", "delegated", "assumed system"]
+    rows = (
+        (artifact, [*_estimate(artifact.estimate), _operators(artifact.operators), artifact.estimate.system])
+        for artifact in result.artifacts
+        if artifact.estimate
+    )
+    compilers = dict.fromkeys(artifact.estimate.compiler for artifact in result.artifacts if artifact.estimate)
+    return _table(f"estimated by {', '.join(compilers)}: compiled, not run; no time of the CPU's share", heads, rows)
+
+
+def _estimate(estimate: CompilerEstimate) -> list[str]:
+    memories = (estimate.sram_bytes, estimate.dram_bytes, estimate.flash_bytes)
+    return [f"{estimate.inference_ms:.3g} ms", f"{estimate.cycles:,}", *map(size, memories)]
 
 
 def plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -104,7 +128,7 @@ def _table(title: str | None, heads: Sequence[str], rows: Iterable[tuple[Artifac
     for head in ("artifact", "target"):
         table.add_column(head, overflow="fold")
     for head in heads:
-        table.add_column(head, overflow="fold", justify="left" if head in ("verdict", "delegated") else "right")
+        table.add_column(head, overflow="fold", justify="left" if head in _TEXTS else "right")
     for artifact, cells in rows:
         name = Text(clean(artifact.name))
         if artifact.baseline:
