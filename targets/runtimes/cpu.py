@@ -1,4 +1,6 @@
-"""The processor of this machine: XNNPACK (`cpu`), and the plain kernels that everything is compared with (`reference`).
+"""The processor of this machine: XNNPACK (`cpu`), the runtime's own kernels without it (`builtin`), and the plain ones.
+
+Everything is compared with the plain ones (`reference`).
 
 Runs ai-edge-litert, or tflite-runtime where that is what is installed; see `interpreter.py` for the child's side.
 """
@@ -71,4 +73,5 @@ def _version(distribution: str) -> str:
 
 
 CPU = CpuTarget(name="cpu", resolver="AUTO")
+BUILTIN = CpuTarget(name="builtin", resolver="BUILTIN_WITHOUT_DEFAULT_DELEGATES")
 REFERENCE = CpuTarget(name="reference", resolver="BUILTIN_REF")
