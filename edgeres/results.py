@@ -106,6 +106,21 @@ class Operators:
 
 
 @dataclass(frozen=True)
+class Proof:
+    """Whether a target computed what the reference kernels compute, on `images` random images of the model's input.
+
+    `largest`: the largest difference of a score, in quantization steps of an integer output, else in the scores' own
+    unit; `accepted`: the most that the target is allowed. `flips`: images whose top-1 class differs.
+    """
+
+    passed: bool
+    images: int
+    largest: float
+    accepted: float
+    flips: int
+
+
+@dataclass(frozen=True)
 class CompilerEstimate:
     """What a compiler computes that a run would take on an accelerator that is not here: nothing ran.
 
@@ -153,6 +168,7 @@ class ArtifactResult:
     operators: Operators | None = None
     download_bytes: Download | None = None
     estimate: CompilerEstimate | None = None
+    proof: Proof | None = None
 
 
 def _now() -> str:
@@ -211,4 +227,5 @@ def _joined(one: ArtifactResult, two: ArtifactResult) -> ArtifactResult:
         if first is not None and second is not None:
             raise ValueError(f"both results hold the {name} of {one.name}")
         parts[name] = second if first is None else first
-    return replace(one, download_bytes=one.download_bytes or two.download_bytes, **parts)
+    shared = {name: getattr(one, name) or getattr(two, name) for name in ("download_bytes", "proof")}
+    return replace(one, **shared, **parts)

@@ -17,6 +17,7 @@ from targets.catalogue import about, available_target, open_session
 from targets.compression import compressed
 from targets.environment import describe
 from targets.latency import Protocol
+from targets.proof import prove, without_unproved_verdicts
 from targets.target import Compiler, Target
 
 
@@ -68,15 +69,17 @@ def _profile_on(
             if target.timed
             else [None] * len(sessions)
         )
-        return [
+        rows = [
             replace(
                 _row(target, artifact, baseline=place == baseline),
                 latency=timing,
                 memory=session.memory(),
                 operators=session.operators(),
+                proof=prove(artifact, session, target),
             )
             for place, (artifact, session, timing) in enumerate(zip(artifacts, sessions, measured, strict=True))
         ]
+    return without_unproved_verdicts(rows, baseline=baseline)
 
 
 def _compiled(target: Compiler, artifact: Artifact, *, baseline: bool, keep: Path | None) -> ArtifactResult:

@@ -26,6 +26,17 @@ class Availability:
 
 
 @dataclass(frozen=True)
+class Tolerance:
+    """How far a target's scores may be from those of the reference kernels.
+
+    `steps`: quantization steps of an integer output. `share`: of the largest score, where the output is float.
+    """
+
+    steps: float
+    share: float
+
+
+@dataclass(frozen=True)
 class Signature:
     """A model's single input and output, as the runtime reports them.
 
@@ -93,6 +104,10 @@ class Target(Protocol):
     @property
     def timed(self) -> bool:
         """Whether a time measured here is the target's: an interpreter of another machine's code has none."""
+
+    @property
+    def tolerance(self) -> Tolerance | None:
+        """What its results are checked with in every measurement; None for the kernels that others are checked with."""
 
     def check(self) -> Availability:
         """Whether it can run here; never raises, imports nothing that can crash this process."""

@@ -28,6 +28,8 @@ _PLAIN_WIDTH = 240  # where there is no terminal whose width could be asked: a l
 def print_result(result: Result) -> None:
     """Print what a result holds to stdout: tables of accuracies, of latencies or else memory, and of estimates."""
     console = output()
+    for line in unproved(result):
+        console.print(Text(clean(line), style="red"))
     if any(artifact.accuracy for artifact in result.artifacts):
         console.print(accuracy_table(result))
     if any(artifact.latency for artifact in result.artifacts):
@@ -36,6 +38,16 @@ def print_result(result: Result) -> None:
         console.print(memory_table(result))
     if any(artifact.estimate for artifact in result.artifacts):
         console.print(estimate_table(result))
+
+
+def unproved(result: Result) -> list[str]:
+    """A line for each artifact whose target does not compute what the reference kernels compute: it goes first."""
+    return [
+        f"NOT PROVED: {artifact.name} on {artifact.target} differs from the reference kernels by {proof.largest:.3g}, "
+        f"accepted {proof.accepted:.3g}; labels that differ: {proof.flips} of {proof.images}"
+        for artifact in result.artifacts
+        if (proof := artifact.proof) and not proof.passed
+    ]
 
 
 def output() -> Console:

@@ -14,7 +14,7 @@ from edgeres.errors import ConfigError
 from targets.runtimes.interpreter import installed_package
 from targets.runtimes.session import EngineSession, classifier_graph
 from targets.sandbox import Limits
-from targets.target import Availability, require_available
+from targets.target import Availability, Tolerance, require_available
 
 MAX_THREADS = 256
 
@@ -34,6 +34,7 @@ class CpuTarget:
     kind: str = "cpu"
     multiple: int = 8
     timed: bool = True
+    tolerance: Tolerance | None = None
 
     def check(self) -> Availability:
         """Which runtime would run, by its metadata; nothing native is imported."""
@@ -73,5 +74,7 @@ def _version(distribution: str) -> str:
 
 
 CPU = CpuTarget(name="cpu", resolver="AUTO")
-BUILTIN = CpuTarget(name="builtin", resolver="BUILTIN_WITHOUT_DEFAULT_DELEGATES")
+BUILTIN = CpuTarget(
+    name="builtin", resolver="BUILTIN_WITHOUT_DEFAULT_DELEGATES", tolerance=Tolerance(steps=8, share=1e-3)
+)
 REFERENCE = CpuTarget(name="reference", resolver="BUILTIN_REF")

@@ -46,6 +46,7 @@ class EthosUTarget:
     configuration: str
     kind: str = "npu"
     timed: bool = False
+    tolerance: None = None
 
     @property
     def name(self) -> str:

@@ -13,10 +13,13 @@ from edgeres.errors import TargetError
 from targets.runtimes.cpu import BUILTIN
 from targets.runtimes.session import EngineSession, classifier_graph
 from targets.sandbox import Limits
-from targets.target import Availability, require_available
+from targets.target import Availability, Tolerance, require_available
 
 _ENGINE = "targets.runtimes.interpreter:Engine"
 _USAGE = "external:PATH?key=value&key=value"
+
+_TOLERANCE = Tolerance(steps=8, share=2e-2)
+"""Accelerators compute floats in float16 or bfloat16."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class ExternalTarget:
     kind: str = "delegate"
     multiple: int = 1
     timed: bool = True
+    tolerance: Tolerance | None = _TOLERANCE
 
     def check(self) -> Availability:
         """Whether there is a file and a runtime; the delegate is loaded in a child process only."""

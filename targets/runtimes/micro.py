@@ -17,11 +17,13 @@ from targets.graph import Graph
 from targets.layer_names import layer_names
 from targets.runtimes.session import EngineSession, classifier_graph
 from targets.sandbox import Limits
-from targets.target import Availability, require_available
+from targets.target import Availability, Tolerance, require_available
 
 _ENGINE = "targets.runtimes.micro_engine:Engine"
 _NODE = re.compile(r"Node (\w+) \(number (\d+)\) failed to (?:prepare|invoke)")
 _UNKNOWN = re.compile(r"Didn't find op for builtin opcode '(\w+)'|Failed to get registration from op code (\w+)")
+
+_TOLERANCE = Tolerance(steps=1, share=1e-3)
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class MicroTarget:
     kind: str = "microcontroller"
     multiple: int = 4
     timed: bool = False
+    tolerance: Tolerance | None = _TOLERANCE
 
     def check(self) -> Availability:
         """Whether the package is there; nothing native is imported."""

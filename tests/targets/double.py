@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeres.errors import TargetError
 from edgeres.results import Memory, Operators
-from targets.target import Availability, Signature
+from targets.target import Availability, Signature, Tolerance
 
 Infer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -65,6 +65,7 @@ class DoubleTarget:
     kind: str = "cpu"
     multiple: int = 1
     timed: bool = True
+    tolerance: Tolerance | None = None
     why: str | None = None
     opened: list[DoubleSession] = field(default_factory=list)
 

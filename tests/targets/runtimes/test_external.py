@@ -9,11 +9,14 @@ import pytest
 
 from edgeres.console import run
 from edgeres.errors import TargetError
+from targets.artifact import Artifact
 from targets.catalogue import find_target
 from targets.exactness import exactness
+from targets.profiling import profile
 from targets.runtimes.cpu import BUILTIN
 from targets.target import Family
 from tests.targets.conftest import Models
+from tests.targets.test_profiling import QUICK
 
 SOURCE = Path(__file__).parents[1] / "add_delegate.c"
 IMAGES = np.random.default_rng(5).uniform(0, 255, (6, 16, 16, 3)).astype(np.float32)
@@ -47,6 +50,16 @@ def test_options_reach_the_delegate(models: Models, delegate: str) -> None:
     with find_target(f"external:{delegate}?activation_limit=0").open(models("float32")) as session:
         scores = session.infer(IMAGES)
     assert np.ptp(scores, axis=0).max() == 0  # every sum is cut off at 0: the images are all alike behind it
+
+
+def test_a_delegate_that_computes_something_else_fails_its_proof(models: Models, delegate: str) -> None:
+    given = Artifact("m", "m.tflite", "tflite", models("float32"))
+    names = [f"external:{delegate}", f"external:{delegate}?activation_limit=-1000"]
+    right, wrong = profile([given], targets=names, protocol=QUICK).artifacts
+    assert right.proof is not None
+    assert right.proof.passed
+    assert wrong.proof is not None
+    assert not wrong.proof.passed
 
 
 def test_a_delegate_that_takes_nothing_is_an_error_and_no_silent_measurement(models: Models, delegate: str) -> None:
