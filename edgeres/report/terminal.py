@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgeres.report.wording import NONE, clean, decimals_for, number, size
+from edgeres.report.wording import NONE, NOT_PROVED, clean, decimals_for, difference, number, size
 from edgeres.results import Accuracy, ArtifactResult, CompilerEstimate, Estimate, Latency, Memory, Operators, Result
 
 _VERDICT_STYLE = {
@@ -43,8 +43,7 @@ def print_result(result: Result) -> None:
 def unproved(result: Result) -> list[str]:
     """A line for each artifact whose target does not compute what the reference kernels compute: it goes first."""
     return [
-        f"NOT PROVED: {artifact.name} on {artifact.target} differs from the reference kernels by {proof.largest:.3g}, "
-        f"accepted {proof.accepted:.3g}; labels that differ: {proof.flips} of {proof.images}"
+        f"{NOT_PROVED}: {artifact.name} on {artifact.target} {difference(proof)}"
         for artifact in result.artifacts
         if (proof := artifact.proof) and not proof.passed
     ]
