@@ -235,6 +235,42 @@ class Operators:
 
 
 @dataclass(frozen=True)
+class Proof:
+    """Whether a target computed what the reference kernels compute, on `images` random images of the model's input.
+
+    `largest`: the largest difference of a score, in quantization steps of an integer output, else in the scores' own
+    unit; `accepted`: the most that the target is allowed. `flips`: images whose top-1 class differs.
+    """
+
+    passed: bool
+    images: int
+    largest: float
+    accepted: float
+    flips: int
+
+
+@dataclass(frozen=True)
+class CompilerEstimate:
+    """What a compiler computes that a run would take on an accelerator that is not here: nothing ran.
+
+    `system`: the clocks and memories that the compiler assumes, by its names. `cycles`: of the whole run, `npu_cycles`
+    of the accelerator alone; operators that it leaves to the CPU cost nothing in either. `sram_bytes`, `dram_bytes`,
+    `flash_bytes`: the most that is used of each memory. `macs`: multiply-accumulates on the accelerator.
+    """
+
+    compiler: str
+    system: str
+    clock_hz: float
+    cycles: int
+    npu_cycles: int
+    inference_ms: float
+    sram_bytes: int
+    dram_bytes: int
+    flash_bytes: int
+    macs: int
+
+
+@dataclass(frozen=True)
 class Download:
     """Bytes of the flatbuffer as a server sends it or an app's package holds it: compressed, where zeros cost little.
 
@@ -261,6 +297,8 @@ class ArtifactResult:
     operators: Operators | None = None
     download_bytes: Download | None = None
     startup: Startup | None = None
+    estimate: CompilerEstimate | None = None
+    proof: Proof | None = None
 
 
 def _now() -> str:
@@ -314,9 +352,10 @@ def _joined(one: ArtifactResult, two: ArtifactResult) -> ArtifactResult:
     if one.baseline != two.baseline:
         raise ValueError(f"{one.name} is the baseline of only one of the results")
     parts = {}
-    for name in ("accuracy", "latency", "memory", "operators", "startup"):
+    for name in ("accuracy", "latency", "memory", "operators", "startup", "estimate"):
         first, second = getattr(one, name), getattr(two, name)
         if first is not None and second is not None:
             raise ValueError(f"both results hold the {name} of {one.name}")
         parts[name] = second if first is None else first
-    return replace(one, download_bytes=one.download_bytes or two.download_bytes, **parts)
+    shared = {name: getattr(one, name) or getattr(two, name) for name in ("download_bytes", "proof")}
+    return replace(one, **shared, **parts)

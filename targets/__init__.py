@@ -10,5 +10,9 @@ from __future__ import annotations
 TARGETS = {
     "cpu": "targets.runtimes.cpu:CPU",
     "reference": "targets.runtimes.cpu:REFERENCE",
+    "builtin": "targets.runtimes.cpu:BUILTIN",
+    "micro": "targets.runtimes.micro:MICRO",
+    "ethosu": "targets.runtimes.ethosu:ETHOSU",
+    "external": "targets.runtimes.external:EXTERNAL",
 }
-"""Target name -> "module:attribute" of a `targets.target.Target`."""
+"""Target name -> "module:attribute" of a `targets.target.Target`, or of a `Family` of them."""

@@ -10,21 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeres.errors import EdgeresError, TargetError
-from edgeres.registry import lookup
+from edgeres.registry import lookup, resolve
 from edgeres.results import Memory, Operators, Start
 from targets import TARGETS
 from targets.artifact import Artifact
-from targets.target import Session, Target
+from targets.target import Family, Session, Target, require_available
 
 
 def find_target(name: str) -> Target:
-    """The target of that name.
+    """The target of that name; of a family, what follows the colon says which: `ethosu:u55-256`.
 
     Raises:
         TargetError: unknown name, with the nearest match.
     """
-    target: Target = lookup(TARGETS, name, noun="target", error=TargetError)
-    return target
+    head, colon, argument = name.partition(":")
+    found: Target | Family = lookup(TARGETS, head, noun="target", error=TargetError)
+    if isinstance(found, Family):
+        return found.member(argument)
+    if colon:
+        raise TargetError(f"the target '{head}' takes nothing behind a colon, found '{name}'", fix=f"--target {head}")
+    return found
 
 
 def available_target(name: str) -> Target:
@@ -34,21 +39,19 @@ def available_target(name: str) -> Target:
         TargetError: unknown, or unavailable: says why, and what to do.
     """
     target = find_target(name)
-    found = target.check()
-    if not found.available:
-        raise TargetError(f"the target '{name}' cannot run here: {found.why}", fix=found.fix)
+    require_available(target)
     return target
 
 
 def describe_targets() -> list[dict[str, Any]]:
-    """Every target with its availability: name, kind, available, why, fix, version; None where there is nothing."""
+    """Every target or family: name, kind, available, why, fix, version; None where there is nothing to say."""
     rows = []
-    for name in TARGETS:
-        target = find_target(name)
+    for name, reference in TARGETS.items():
+        target: Target | Family = resolve(reference)
         found = target.check()
         rows.append(
             {
-                "name": name,
+                "name": target.usage if isinstance(target, Family) else name,
                 "kind": target.kind,
                 "available": found.available,
                 "why": found.why,

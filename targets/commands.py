@@ -96,6 +96,9 @@ def evaluate(
 )
 @click.option("--pin", is_flag=True, help="Keep all models on the same cores, one for each thread.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the order within rounds.")
+@click.option(
+    "--keep", type=click.Path(path_type=Path), metavar="DIR", help="A folder for the files that ethosu compiles."
+)
 @TRUST
 @HISTORY
 @JSON
@@ -109,6 +112,7 @@ def profile(
     starts: int | None,
     pin: bool,
     seed: int,
+    keep: Path | None,
     trust: bool,
     history: Path | None,
     json_file: Path | None,
@@ -134,7 +138,13 @@ def profile(
     protocol = Protocol(rounds=least, max_rounds=most, threads=threads, pin=pin, seed=seed)
     with shown() as progress:
         result = measure(
-            opened, baseline=reference, targets=targets, protocol=protocol, starts=starts, progress=progress
+            opened,
+            baseline=reference,
+            targets=targets,
+            protocol=protocol,
+            starts=starts,
+            keep=keep,
+            progress=progress,
         )
 
     from edgeres.report.terminal import print_result

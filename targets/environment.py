@@ -27,6 +27,8 @@ INSTRUCTIONS = (
 PACKAGES = (
     "ai-edge-litert",
     "tflite-runtime",
+    "tflite-micro",
+    "ethos-u-vela",
     "numpy",
     "pillow",
     "tensorflow",

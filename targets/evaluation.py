@@ -18,6 +18,7 @@ from targets.artifact import Artifact
 from targets.catalogue import available_target, open_session
 from targets.compression import compressed
 from targets.environment import describe
+from targets.proof import prove
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ def evaluate(
         measured, record = accuracy.measure(
             entrants, split, dataset, baseline=baseline, margin_points=plan.margin_points, progress=progress
         )
+        proofs = [prove(artifact, session, target) for artifact, session in zip(artifacts, sessions, strict=True)]
     return Result(
         environment=environment,
         data=record,
@@ -83,8 +85,9 @@ def evaluate(
                 target=plan.target,
                 baseline=place == baseline,
                 accuracy=figures,
+                proof=proof,
             )
-            for place, (artifact, figures) in enumerate(zip(artifacts, measured, strict=True))
+            for place, (artifact, figures, proof) in enumerate(zip(artifacts, measured, proofs, strict=True))
         ),
     )
 

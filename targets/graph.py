@@ -11,6 +11,8 @@ from targets.schema import BITS
 from targets.wire import malformed
 
 _UNPACKS = ("DEQUANTIZE", "DENSIFY")
+_SCRATCHES = ("ethos-u",)
+"""Operators that a compiler made, which take memory to work in as an input."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def check_order(graph: Subgraph, where: str) -> None:
     Raises:
         ArtifactError: an operator or an output that breaks this.
     """
-    written = set(graph.inputs)
+    written = {*graph.inputs, *_scratch(graph)}
     for index, tensor in enumerate(graph.tensors):
         if tensor.constant or tensor.variable:
             written.add(index)
@@ -123,6 +125,13 @@ def check_order(graph: Subgraph, where: str) -> None:
     for index in graph.outputs:
         if index not in written:
             raise malformed(where, f"no operator writes the output, tensor {index}")
+
+
+def _scratch(graph: Subgraph) -> set[int]:
+    """Tensors that nobody writes, of operators that work in them."""
+    written = {index for operator in graph.operators for index in operator.outputs}.union(graph.inputs)
+    read = {index for operator in graph.operators if operator.kind in _SCRATCHES for index in operator.inputs}
+    return {index for index in read - written if index >= 0 and not graph.tensors[index].constant}
 
 
 def check_calls(subgraphs: tuple[Subgraph, ...]) -> tuple[int, ...]:
@@ -173,7 +182,7 @@ def arena_bytes(subgraphs: tuple[Subgraph, ...], order: tuple[int, ...]) -> int:
 def _live(graph: Subgraph) -> Iterator[tuple[int, Operator]]:
     """For each operator in order: the bytes of activations that are live while it runs."""
     size = _activation_bytes(graph)
-    variables = {index for index, tensor in enumerate(graph.tensors) if tensor.variable}
+    variables = {index for index, tensor in enumerate(graph.tensors) if tensor.variable} | _scratch(graph)
     last: dict[int, int] = {}
     for place, operator in enumerate(graph.operators):
         last.update({index: place for index in (*operator.inputs, *operator.outputs) if index >= 0})

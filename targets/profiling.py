@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
+from edgeres.errors import ConfigError
 from edgeres.progress import Progress, silent
 from edgeres.results import ArtifactResult, Result
+from edgeres.storage import write_bytes
 from targets import latency, startup
 from targets.artifact import Artifact
-from targets.catalogue import available_target, open_session
+from targets.catalogue import about, available_target, open_session
 from targets.compression import compressed
 from targets.environment import describe
 from targets.latency import MAX_ROUNDS, Protocol
-from targets.target import Target
+from targets.proof import prove, without_unproved_verdicts
+from targets.target import Compiler, Target
 
 
 def profile(
@@ -24,29 +28,40 @@ def profile(
     targets: Sequence[str] = ("cpu",),
     protocol: Protocol | None = None,
     starts: int | None = None,
+    keep: Path | None = None,
     progress: Progress = silent,
 ) -> Result:
     """Measure every artifact on every target; `baseline` is the place of the one that the others are compared with.
 
-    `starts`: how often to start each in a process of its own, for its start-up time; None leaves that out.
-    One target after the other: comparisons are within a target only.
+    `starts`: how often to start each in a process of its own, for its start-up time; None leaves that out. `keep`: a
+    folder for the files that compilers make, `NAME.TARGET.tflite` each. One target after the other: comparisons are
+    within a target only.
 
     Raises:
+        ConfigError: `keep`, and no target that compiles.
         TargetError: a target that is unknown or unavailable, refuses a model, or dies on it.
         ArtifactError: a model that is no well-formed flatbuffer.
     """
     protocol = protocol or Protocol(max_rounds=MAX_ROUNDS)
     environment = describe()  # before the measurement: afterwards the load is the measurement's own
     places = [available_target(name) for name in dict.fromkeys(targets)]
+    if keep is not None and not any(isinstance(target, Compiler) for target in places):
+        raise ConfigError("no target compiles a file that could be kept", fix="add one: --target ethosu:u55-256")
     rows: list[ArtifactResult] = []
     for target in places:
-        measured = _profile_on(target, artifacts, baseline=baseline, protocol=protocol, progress=progress)
-        if starts is not None:
-            began = startup.measure(
-                artifacts, target, threads=protocol.threads, starts=starts, seed=protocol.seed, progress=progress
-            )
-            measured = [replace(row, startup=each) for row, each in zip(measured, began, strict=True)]
-        rows += measured
+        if isinstance(target, Compiler):
+            rows += [
+                _compiled(target, artifact, baseline=place == baseline, keep=keep)
+                for place, artifact in enumerate(artifacts)
+            ]
+        else:
+            measured = _profile_on(target, artifacts, baseline=baseline, protocol=protocol, progress=progress)
+            if starts is not None and target.timed:
+                began = startup.measure(
+                    artifacts, target, threads=protocol.threads, starts=starts, seed=protocol.seed, progress=progress
+                )
+                measured = [replace(row, startup=each) for row, each in zip(measured, began, strict=True)]
+            rows += measured
     return Result(environment=environment, artifacts=tuple(rows))
 
 
@@ -57,19 +72,41 @@ def _profile_on(
         sessions = [
             stack.enter_context(open_session(artifact, target, threads=protocol.threads)) for artifact in artifacts
         ]
-        measured = latency.measure(sessions, protocol, baseline=baseline, progress=progress)
-        return [
-            ArtifactResult(
-                name=artifact.name,
-                path=artifact.path,
-                sha256=artifact.sha256,
-                size_bytes=len(artifact.model),
-                download_bytes=compressed(artifact.model),
-                target=target.name,
-                baseline=place == baseline,
+        measured = (
+            latency.measure(sessions, protocol, baseline=baseline, progress=progress)
+            if target.timed
+            else [None] * len(sessions)
+        )
+        rows = [
+            replace(
+                _row(target, artifact, baseline=place == baseline),
                 latency=timing,
                 memory=session.memory(),
                 operators=session.operators(),
+                proof=prove(artifact, session, target),
             )
             for place, (artifact, session, timing) in enumerate(zip(artifacts, sessions, measured, strict=True))
         ]
+    return without_unproved_verdicts(rows, baseline=baseline)
+
+
+def _compiled(target: Compiler, artifact: Artifact, *, baseline: bool, keep: Path | None) -> ArtifactResult:
+    with about(artifact.path):
+        made = target.compile(artifact.model)
+    if keep is not None:
+        name = f"{artifact.name}.{target.name}".replace("/", "-").replace(":", "-")
+        write_bytes(keep / f"{name}.tflite", made.file)
+    row = _row(target, artifact, baseline=baseline)
+    return replace(row, memory=made.memory, operators=made.operators, estimate=made.estimate)
+
+
+def _row(target: Target, artifact: Artifact, *, baseline: bool) -> ArtifactResult:
+    return ArtifactResult(
+        name=artifact.name,
+        path=artifact.path,
+        sha256=artifact.sha256,
+        size_bytes=len(artifact.model),
+        download_bytes=compressed(artifact.model),
+        target=target.name,
+        baseline=baseline,
+    )

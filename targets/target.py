@@ -1,14 +1,18 @@
-"""The two protocols of this package: a Target says what can run here, a Session runs one model on it."""
+"""The protocols of this package: a Target says what can run here, a Session runs one model on it.
+
+Beside them a Compiler, for a device that is not here, and a Family of targets that are named alike.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeres.results import Memory, Operators, Start
+from edgeres.errors import TargetError
+from edgeres.results import CompilerEstimate, Memory, Operators, Start
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,17 @@ class Availability:
     version: str | None = None
     why: str | None = None
     fix: str | None = None
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a target's scores may be from those of the reference kernels.
+
+    `steps`: quantization steps of an integer output. `share`: of the largest score, where the output is float.
+    """
+
+    steps: float
+    share: float
 
 
 @dataclass(frozen=True)
@@ -55,7 +70,11 @@ class Session(Protocol):
         """
 
     def time(self, *, runs: int, seconds: float) -> list[float]:
-        """Invoke at least `runs` times and for at least `seconds`; the milliseconds of each invocation."""
+        """Invoke at least `runs` times and for at least `seconds`; the milliseconds of each invocation.
+
+        Raises:
+            TargetError: the target is not `timed`.
+        """
 
     def start(self) -> Start:
         """What it took to load the model, and its first run, which this is: ask before anything else."""
@@ -89,6 +108,14 @@ class Target(Protocol):
     def multiple(self) -> int:
         """How many channels its kernels compute at a time; a layer of another width leaves a part of them idle."""
 
+    @property
+    def timed(self) -> bool:
+        """Whether a time measured here is the target's: an interpreter of another machine's code has none."""
+
+    @property
+    def tolerance(self) -> Tolerance | None:
+        """What its results are checked with in every measurement; None for the kernels that others are checked with."""
+
     def check(self) -> Availability:
         """Whether it can run here; never raises, imports nothing that can crash this process."""
 
@@ -99,3 +126,60 @@ class Target(Protocol):
             ArtifactError: the bytes are not a well-formed flatbuffer.
             TargetError: the target is unavailable, refuses the model, or dies on it.
         """
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """What a compiler made of a model: the file for the device, and what it says of a run; nothing ran."""
+
+    file: bytes
+    estimate: CompilerEstimate
+    memory: Memory
+    operators: Operators
+
+
+@runtime_checkable
+class Compiler(Target, Protocol):
+    """A target whose device is not here: it compiles a model and says what a run would take. Opening it is an error."""
+
+    def compile(self, model: bytes) -> Compilation:
+        """Compile a model from its bytes, after the structural walk, in a child process.
+
+        Raises:
+            ArtifactError: the bytes are not a well-formed flatbuffer.
+            TargetError: the target is unavailable, takes no operator of the model, or its compiler dies on it.
+        """
+
+
+@runtime_checkable
+class Family(Protocol):
+    """Targets that differ by what follows a colon: `ethosu:u55-256`, `external:PATH`."""
+
+    @property
+    def usage(self) -> str:
+        """As its members are asked for: `ethosu:CONFIG`."""
+
+    @property
+    def kind(self) -> str:
+        """See `Target.kind`."""
+
+    def check(self) -> Availability:
+        """Whether its members can run here, as far as that does not depend on what follows the colon."""
+
+    def member(self, argument: str) -> Target:
+        """The target that what follows the colon stands for.
+
+        Raises:
+            TargetError: there is none of that name; says which there are.
+        """
+
+
+def require_available(target: Target) -> None:
+    """Refuse a target that cannot run here.
+
+    Raises:
+        TargetError: says why, and what to do.
+    """
+    found = target.check()
+    if not found.available:
+        raise TargetError(f"the target '{target.name}' cannot run here: {found.why}", fix=found.fix)

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgeres.preprocess import Preprocess
 from edgeres.report.story import Comparison, Story
-from edgeres.report.wording import level, number, points, size, spoken, times
+from edgeres.report.wording import NOT_PROVED, difference, level, number, points, size, spoken, times
 from edgeres.results import Accuracy, ArtifactResult, Latency
 
 DROP_MEANING = {
@@ -108,7 +108,13 @@ def _per_channel(values: tuple[float, ...]) -> str:
 
 def sentences(story: Story) -> tuple[Sentence, ...]:
     """One sentence about every artifact that was compared, and about every bundle that was not measured."""
-    said = [_about(comparison, artifact) for comparison in story.comparisons for artifact in comparison.others]
+    artifacts = [artifact for comparison in story.comparisons for artifact in comparison.artifacts]
+    said = [
+        Sentence(f"{artifact.name} on {artifact.target}", f"{NOT_PROVED}: {difference(artifact.proof)}.")
+        for artifact in artifacts
+        if artifact.proof and not artifact.proof.passed
+    ]
+    said += [_about(comparison, artifact) for comparison in story.comparisons for artifact in comparison.others]
     said += [
         Sentence(bundle.name, f"is {size(bundle.size_bytes)}; neither its accuracy nor its speed was measured.")
         for bundle in story.unmeasured

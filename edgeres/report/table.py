@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from edgeres.report.story import Comparison
 from edgeres.report.wording import NONE, Figure, percent, points, quantity, size, times
-from edgeres.results import ArtifactResult, Memory, Operators
+from edgeres.results import ArtifactResult, CompilerEstimate, Operators
 
 COLUMNS = (
     "Size", "Of baseline", "Top-1", "Drop", "Agreement", "p50", "p90", "Speed-up", "Memory", "Delegated",
@@ -45,10 +45,10 @@ def _figures(artifact: ArtifactResult, baseline: ArtifactResult | None) -> tuple
         percent(accuracy.top1) if accuracy else none,
         replace(points(accuracy.top1_drop_points), verdict=accuracy.verdict or "") if accuracy else none,
         percent(accuracy.agreement) if accuracy else none,
-        quantity(latency.p50_ms, " ms") if latency else none,
+        quantity(latency.p50_ms, " ms") if latency else _estimated(artifact),
         quantity(latency.p90_ms, " ms") if latency else none,
         replace(times(latency.speedup), verdict=latency.verdict or "") if latency else none,
-        _memory(artifact.memory),
+        _memory(artifact),
         _delegated(artifact.operators),
     )
 
@@ -68,9 +68,23 @@ def _share(artifact: ArtifactResult, baseline: ArtifactResult | None) -> Figure:
     return Figure(f"{artifact.size_bytes / baseline.size_bytes * 100:.1f} %")
 
 
-def _memory(memory: Memory | None) -> Figure:
+def _estimated(artifact: ArtifactResult) -> Figure:
+    """The time that a compiler computes, marked as such."""
+    if artifact.estimate is None:
+        return Figure(NONE)
+    return Figure(f"{artifact.estimate.inference_ms:.3g} ms", _mark(artifact.estimate))
+
+
+def _mark(estimate: CompilerEstimate) -> str:
+    return f"estimated by {estimate.compiler} for {estimate.system}, nothing ran"
+
+
+def _memory(artifact: ArtifactResult) -> Figure:
+    memory = artifact.memory
     if memory is None:
         return Figure(NONE)
+    if artifact.estimate:
+        return Figure(f"{size(memory.peak_bytes)} SRAM", _mark(artifact.estimate))
     return Figure(
         f"{size(memory.peak_bytes)} peak", f"{size(memory.load_bytes)} load, {size(memory.arena_bytes)} arena"
     )

@@ -11,8 +11,17 @@ from rich.text import Text
 
 from edgeres.report.conditions import remarks
 from edgeres.report.score_table import score_table
-from edgeres.report.wording import NONE, clean, interval, number, size
-from edgeres.results import Accuracy, ArtifactResult, Latency, Memory, Operators, Result, Startup
+from edgeres.report.wording import NONE, NOT_PROVED, clean, difference, interval, number, size
+from edgeres.results import (
+    Accuracy,
+    ArtifactResult,
+    CompilerEstimate,
+    Latency,
+    Memory,
+    Operators,
+    Result,
+    Startup,
+)
 
 _VERDICT_STYLE = {
     "pass": "green",
@@ -23,12 +32,15 @@ _VERDICT_STYLE = {
     "insufficient": "yellow",
     "inconclusive": "yellow",
 }
+_TEXTS = ("verdict", "delegated", "assumed system")
 _PLAIN_WIDTH = 240  # where there is no terminal whose width could be asked: a line is a line
 
 
 def print_result(result: Result) -> None:
-    """Print what a result holds to stdout: tables of accuracies and scores, one of latencies, or all."""
+    """Print what a result holds, as tables: accuracies and scores, latencies or else memory, estimates, starts."""
     console = output()
+    for line in unproved(result):
+        console.print(Text(clean(line), style="red"))
     if any(artifact.accuracy for artifact in result.artifacts):
         console.print(accuracy_table(result))
         scores = score_table(result.artifacts, result.data, label=lambda artifact: artifact.name)
@@ -36,10 +48,23 @@ def print_result(result: Result) -> None:
             console.print(plain_table(scores.heads, scores.rows))
     if any(artifact.latency for artifact in result.artifacts):
         console.print(latency_table(result))
+    if any(map(_untimed, result.artifacts)):
+        console.print(memory_table(result))
+    if any(artifact.estimate for artifact in result.artifacts):
+        console.print(estimate_table(result))
     if any(artifact.startup for artifact in result.artifacts):
         console.print(startup_table(result))
     for remark in remarks(result.artifacts):
         console.print(Text(clean(remark), style="yellow"))
+
+
+def unproved(result: Result) -> list[str]:
+    """A line for each artifact whose target does not compute what the reference kernels compute: it goes first."""
+    return [
+        f"{NOT_PROVED}: {artifact.name} on {artifact.target} {difference(proof)}"
+        for artifact in result.artifacts
+        if (proof := artifact.proof) and not proof.passed
+    ]
 
 
 def output() -> Console:
@@ -98,6 +123,34 @@ def startup_table(result: Result) -> Table:
     return _table(title, ("size", "initialization", "first run", "loaded", "peak"), rows)
 
 
+def memory_table(result: Result) -> Table:
+    """Size, memory and delegated operators of each artifact on the targets that have no latency to give."""
+    artifacts = filter(_untimed, result.artifacts)
+    rows = ((artifact, [_memory(artifact.memory), _operators(artifact.operators)]) for artifact in artifacts)
+    return _table("memory, on targets without a latency", ["size", "memory", "delegated"], rows)
+
+
+def _untimed(artifact: ArtifactResult) -> bool:
+    return artifact.memory is not None and artifact.latency is None and artifact.estimate is None
+
+
+def estimate_table(result: Result) -> Table:
+    """What compilers compute of a run of each artifact; the title says that nothing ran."""
+    heads = ["size", "time (estimate)", "cycles (estimate)", "SRAM", "DRAM", "flash", "delegated", "assumed system"]
+    rows = (
+        (artifact, [*_estimate(artifact.estimate), _operators(artifact.operators), artifact.estimate.system])
+        for artifact in result.artifacts
+        if artifact.estimate
+    )
+    compilers = dict.fromkeys(artifact.estimate.compiler for artifact in result.artifacts if artifact.estimate)
+    return _table(f"estimated by {', '.join(compilers)}: compiled, not run; no time of the CPU's share", heads, rows)
+
+
+def _estimate(estimate: CompilerEstimate) -> list[str]:
+    memories = (estimate.sram_bytes, estimate.dram_bytes, estimate.flash_bytes)
+    return [f"{estimate.inference_ms:.3g} ms", f"{estimate.cycles:,}", *map(size, memories)]
+
+
 def plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """A table of texts, in the style of the others."""
     table = Table(box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
@@ -113,7 +166,7 @@ def _table(title: str | None, heads: Sequence[str], rows: Iterable[tuple[Artifac
     for head in ("artifact", "target"):
         table.add_column(head, overflow="fold")
     for head in heads:
-        table.add_column(head, overflow="fold", justify="left" if head in ("verdict", "delegated") else "right")
+        table.add_column(head, overflow="fold", justify="left" if head in _TEXTS else "right")
     for artifact, cells in rows:
         name = Text(clean(artifact.name))
         if artifact.baseline:

@@ -6,9 +6,19 @@ import math
 import unicodedata
 from dataclasses import dataclass
 
-from edgeres.results import Estimate
+from edgeres.results import Estimate, Proof
 
 NONE = "–"
+
+NOT_PROVED = "NOT PROVED"
+
+
+def difference(proof: Proof) -> str:
+    """How far a target is from the reference kernels."""
+    return (
+        f"differs from the reference kernels by {proof.largest:.3g}, accepted {proof.accepted:.3g}; "
+        f"labels that differ: {proof.flips} of {proof.images}"
+    )
 
 
 @dataclass(frozen=True)

@@ -53,14 +53,24 @@ class Engine:
         self._before = resident().now_bytes
         self._interpreter: Any = None
 
-    def load(self, model: bytes, *, resolver: str, threads: int) -> Answer:
-        """Load a model and allocate its tensors for a batch of 1; returns its signature."""
+    def load(
+        self, model: bytes, *, resolver: str, threads: int, delegate: str = "", options: dict[str, str] | None = None
+    ) -> Answer:
+        """Load a model and allocate its tensors for a batch of 1; returns its signature.
+
+        `delegate`: the path of a shared object with a delegate, which takes `options`; none where empty.
+        """
         reset_peak()
+        delegates = []
+        if delegate:
+            with _refusal(f"the delegate {delegate} cannot be loaded"):
+                delegates = [self._runtime.load_delegate(delegate, options)]
         began = perf_counter_ns()
         with _refusal("the runtime refuses the model"):
             self._interpreter = self._runtime.Interpreter(
                 model_content=model,
                 num_threads=threads,
+                experimental_delegates=delegates or None,
                 experimental_op_resolver_type=self._runtime.OpResolverType[resolver],
             )
             self._interpreter.allocate_tensors()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgeres.errors import TargetError
 from edgeres.results import Memory, Operators, Start
 from targets.conditions import Counters, Reader, Watch
-from targets.target import Availability, Signature
+from targets.target import Availability, Signature, Tolerance
 
 Infer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -82,6 +82,9 @@ class DoubleTarget:
     make: Callable[[bytes], DoubleSession]
     name: str = "double"
     kind: str = "cpu"
+    multiple: int = 1
+    timed: bool = True
+    tolerance: Tolerance | None = None
     why: str | None = None
     opened: list[DoubleSession] = field(default_factory=list)
 

@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 
 from edgeres.errors import DataError, TargetError
+from edgeres.registry import resolve
 from targets import TARGETS
 from targets.artifact import Artifact
 from targets.catalogue import available_target, describe_targets, find_target, open_session
+from targets.target import Family
 from tests.targets.double import DoubleSession, DoubleTarget
 
 OFF = DoubleTarget(lambda _: DoubleSession(), name="off", why="it is not plugged in")
@@ -14,12 +16,24 @@ MODEL = Artifact("m", "path/m.tflite", "tflite", b"")
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_every_target_of_the_table_is_there_under_its_name(name: str) -> None:
-    assert find_target(name).name == name
+    target = resolve(TARGETS[name])
+    if isinstance(target, Family):
+        assert target.usage.partition(":")[0] == name
+        with pytest.raises(TargetError):
+            find_target(name)
+    else:
+        assert find_target(name).name == name
+        assert isinstance(target.timed, bool)
 
 
 def test_an_unknown_target_is_an_error_with_the_nearest_match() -> None:
     with pytest.raises(TargetError, match="did you mean 'reference'"):
         find_target("referense")
+
+
+def test_a_target_that_takes_no_argument_says_so() -> None:
+    with pytest.raises(TargetError, match="takes nothing behind a colon, found 'cpu:8'"):
+        find_target("cpu:8")
 
 
 def test_an_unavailable_target_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

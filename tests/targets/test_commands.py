@@ -16,6 +16,7 @@ from edgeres.bundle import MODEL
 from edgeres.console import run
 from edgeres.history import read
 from edgeres.results import read_result
+from targets.runtimes.ethosu import ETHOSU
 from tests.targets.bundles import LABELS_OF_DATA, make_bundle, write_images
 from tests.targets.conftest import Models
 
@@ -120,6 +121,21 @@ def test_profile_prints_a_table_and_writes_the_designed_json(capsys: pytest.Capt
     read_result(Path("p.json"))
 
 
+def test_profile_keeps_what_a_compiler_makes_and_marks_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    if not ETHOSU.check().available:
+        pytest.skip(str(ETHOSU.check().why))
+    arguments = ["profile", "int8", "--target", "ethosu:u55-128", "--keep", "kept", "--json", "c.json"]
+    assert run(arguments) == 0
+    assert "not run" in capsys.readouterr().out
+    (row,) = read_result(Path("c.json")).artifacts
+    assert row.estimate is not None
+    assert row.latency is None
+    assert Path("kept/int8.ethosu-u55-128.tflite").read_bytes()[4:8] == b"TFL3"
+    assert run(["inspect", "kept/int8.ethosu-u55-128.tflite"]) == 0
+    assert run(["profile", "float32", "--target", "ethosu:u55-128"]) == 6
+    assert "float32: the Ethos-U55-128 runs no operator" in capsys.readouterr().err
+
+
 def test_targets_lists_every_target(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["targets", "--json", "t.json"]) == 0
     assert "reference" in capsys.readouterr().out
@@ -187,6 +203,8 @@ def test_the_baseline_option_and_the_margin_are_heeded() -> None:
         (["verify", "absent"], 5, "does not exist"),
         (["profile", "int8", "--target", "cpuu"], 6, "did you mean 'cpu'"),
         (["evaluate", "int8", "--data", "folder:images", "--target", "referense"], 6, "did you mean 'reference'"),
+        (["profile", "int8", "--target", "ethosu:u55-25"], 6, "did you mean 'ethosu:u55-256'"),
+        (["profile", "int8", "--keep", "kept"], 3, "no target compiles"),
         (["verify", "images"], 8, "not a bundle"),
         (["profile", "junk.tflite"], 8, "junk.tflite"),
     ],

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from edgeres.errors import ArtifactError
@@ -61,6 +63,16 @@ def test_optional_inputs_are_no_tensors() -> None:
     graph = Subgraph("main", (tensor(3), tensor(4), tensor(500)), (0,), (1,), (Operator("CONV_2D", (0, -1), (1,)),))
     check_order(graph, "subgraph 0")
     assert arena(graph) == 7
+
+
+def test_memory_that_a_compiled_operator_works_in_is_written_by_nobody_and_live_all_the_time() -> None:
+    tensors = (tensor(3), tensor(500), tensor(4), tensor(5))
+    operators = (Operator("ethos-u", (0, 1, 1), (2,)), Operator("ADD", (2, 2), (3,)))
+    graph = Subgraph("main", tensors, (0,), (3,), operators)
+    check_order(graph, "subgraph 0")
+    assert arena(graph) == 500 + 9
+    with pytest.raises(ArtifactError, match="reads tensor 1 before any operator writes it"):
+        check_order(replace(graph, operators=(replace(operators[0], kind="CUSTOM"), operators[1])), "subgraph 0")
 
 
 def test_calls_are_ordered_callees_first() -> None:

@@ -65,6 +65,19 @@ def test_one_artifact_has_nothing_to_compare_with(models: Models) -> None:
     assert row.latency.speedup is None
 
 
+def test_a_target_without_a_latency_gives_its_memory_and_is_not_timed(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = DoubleTarget(lambda _: DoubleSession(), timed=False)
+    monkeypatch.setitem(TARGETS, "double", f"{__name__}:DOUBLE")
+    monkeypatch.setattr(f"{__name__}.DOUBLE", target, raising=False)
+    first, second = profile([artifact(models, "int8")] * 2, baseline=0, targets=["double"], protocol=QUICK).artifacts
+    assert first.latency is second.latency is None
+    assert second.memory == DoubleSession().memory()
+    assert second.operators is not None
+    assert [session.calls for session in target.opened] == [["double close"]] * 2
+
+
 def test_nothing_is_opened_where_one_target_is_unknown(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     target = DoubleTarget(lambda _: DoubleSession())
     monkeypatch.setitem(TARGETS, "double", f"{__name__}:DOUBLE")

@@ -8,7 +8,7 @@ import pytest
 from edgeres.preprocess import Preprocess, named
 from edgeres.report.headline import model_facts, preprocessing, sentences
 from edgeres.report.story import ResultSource, Story
-from edgeres.results import Result
+from edgeres.results import Proof, Result
 
 
 def test_the_model_is_described_from_its_run(story: Story) -> None:
@@ -51,6 +51,19 @@ def test_what_was_not_measured_is_said(story: Story) -> None:
     (first, *_) = sentences(replace(story, results=story.results[1:]))
     assert "its accuracy was not compared" in first.text
     assert "neither its accuracy nor its speed" in sentences(replace(story, results=()))[0].text
+
+
+def test_a_target_that_computes_something_else_is_said_first(story: Story) -> None:
+    latency = story.results[1]
+    *others, last = latency.result.artifacts
+    failed = replace(last, proof=Proof(passed=False, images=4, largest=161, accepted=8, flips=3))
+    result = replace(latency.result, artifacts=(*others, failed))
+    first, *_ = sentences(replace(story, results=(replace(latency, result=result),)))
+    assert first.subject == f"{last.name} on {last.target}"
+    assert first.text.startswith("NOT PROVED: differs from the reference kernels by 161, accepted 8")
+    passed = replace(failed, proof=Proof(passed=True, images=4, largest=1, accepted=8, flips=0))
+    result = replace(latency.result, artifacts=(*others, passed))
+    assert "NOT PROVED" not in sentences(replace(story, results=(replace(latency, result=result),)))[0].text
 
 
 def test_no_baseline_is_said(story: Story) -> None:

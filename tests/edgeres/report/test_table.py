@@ -5,6 +5,7 @@ from dataclasses import replace
 from edgeres.report.story import Story
 from edgeres.report.table import COLUMNS, rows
 from edgeres.report.wording import NONE, Figure
+from edgeres.results import CompilerEstimate
 
 
 def _row(story: Story, place: int) -> dict[str, Figure]:
@@ -34,3 +35,15 @@ def test_what_was_not_measured_is_a_dash(story: Story) -> None:
     assert _row(only_accuracy, 3)["Memory"].value == NONE
     only_latency = replace(story, results=story.results[1:])
     assert _row(only_latency, 3)["Top-1"].value == NONE
+
+
+def test_what_a_compiler_computes_is_marked_as_an_estimate(story: Story) -> None:
+    latency = story.results[1]
+    figures = CompilerEstimate("vela 5", "Shared", 5e8, 144_058, 109_670, 0.288116, 51_888, 0, 79_184, 10)
+    compiled = tuple(replace(each, latency=None, estimate=figures) for each in latency.result.artifacts)
+    result = replace(latency.result, artifacts=compiled)
+    row = _row(replace(story, results=(replace(latency, result=result),)), 1)
+    assert row["p50"] == Figure("0.288 ms", "estimated by vela 5 for Shared, nothing ran")
+    assert row["Memory"].value.endswith(" SRAM")
+    assert row["Memory"].note == row["p50"].note
+    assert row["Speed-up"].value == NONE

@@ -11,6 +11,7 @@ from edgeres.report import terminal
 from edgeres.results import (
     Accuracy,
     ArtifactResult,
+    CompilerEstimate,
     DataRecord,
     Estimate,
     Latency,
@@ -121,3 +122,28 @@ def test_start_up_has_a_table_of_its_own() -> None:
     assert "2.50 ms [2.40, 2.70]" in found
     assert "7.0 MB [6.9, 7.2]" in found
     assert "int8" not in found
+
+
+def test_what_has_no_latency_has_a_table_of_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    operators = Operators(nodes=9, delegated=0, left={"ADD": 9})
+    micro = replace(INT8, target="micro", accuracy=None, memory=Memory(7776, 7776, 4096), operators=operators)
+    terminal.print_result(Result({}, (micro,)))
+    found = capsys.readouterr().out
+    assert "without a latency" in found
+    assert "7.78 kB peak" in found
+    assert "0 of 9" in found
+    assert "p50" not in found
+
+
+def test_what_a_compiler_computes_is_marked_as_an_estimate(capsys: pytest.CaptureFixture[str]) -> None:
+    figures = CompilerEstimate(
+        "vela 5", "Deep_Embedded, Shared", 5e8, 144_058, 109_670, 0.288116, 51_888, 0, 79_184, 10
+    )
+    npu = replace(INT8, target="ethosu:u55-256", accuracy=None, memory=Memory(51_888, 51_888, 49_152), estimate=figures)
+    terminal.print_result(Result({}, (npu,)))
+    found = capsys.readouterr().out
+    assert "estimated by vela 5: compiled, not run" in found
+    for expected in ("time (estimate)", "0.288 ms", "144,058", "51.9 kB", "0 bytes", "79.2 kB", "Deep_Embedded"):
+        assert expected in found
+    assert "p50" not in found
+    assert "without a latency" not in found

@@ -14,7 +14,8 @@ import pytest
 
 from edgeres.errors import ArtifactError, ConfigError, DataError, EdgeresError, ModelError, TargetError
 from targets.flatbuffer import walk
-from targets.runtimes.cpu import CPU, REFERENCE, CpuSession
+from targets.runtimes.cpu import CPU, REFERENCE
+from targets.runtimes.session import EngineSession
 from targets.sandbox import Limits
 from targets.target import Session, Target
 from tests.targets.conftest import Models
@@ -29,7 +30,7 @@ def images(count: int = 12) -> np.ndarray:
 
 
 @pytest.fixture
-def session(models: Models) -> Iterator[CpuSession]:
+def session(models: Models) -> Iterator[EngineSession]:
     with CPU.open(models("float32")) as opened:
         yield opened
 
@@ -207,7 +208,7 @@ def test_an_operator_that_no_runtime_knows_is_a_target_error(models: Models, tar
     assert caught.value.fix
 
 
-def test_killing_the_process_is_a_target_error_and_close_still_works(session: CpuSession) -> None:
+def test_killing_the_process_is_a_target_error_and_close_still_works(session: EngineSession) -> None:
     os.kill(session.process_id, signal.SIGKILL)
     with pytest.raises(TargetError, match="ended by SIGKILL"):
         session.infer(images())
@@ -220,7 +221,7 @@ def test_a_limit_of_memory_that_is_too_small_is_a_target_error(models: Models) -
         CPU.open(models("float32"), limits=Limits(memory_bytes=60 << 20))
 
 
-def test_two_sessions_are_two_processes(models: Models, session: CpuSession) -> None:
+def test_two_sessions_are_two_processes(models: Models, session: EngineSession) -> None:
     with REFERENCE.open(models("int8")) as other:
         assert other.process_id != session.process_id
         assert other.infer(images(1)).shape == session.infer(images(1)).shape

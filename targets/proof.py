@@ -1,0 +1,70 @@
+"""Proof of execution: in every measurement a target's scores are held against those of the reference kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeres.results import ArtifactResult, Proof
+from targets.artifact import Artifact
+from targets.runtimes.cpu import REFERENCE
+from targets.target import Session, Signature, Target
+
+IMAGES = 4
+
+
+def prove(artifact: Artifact, session: Session, target: Target) -> Proof | None:
+    """Run random images on an open session and on the reference kernels; None where the target has no tolerance.
+
+    Raises:
+        EdgeresError: either of them fails on the model, see `targets.target`.
+    """
+    if target.tolerance is None:
+        return None
+    inputs = _inputs(artifact, session.signature)
+    with REFERENCE.open(artifact.model) as reference:
+        found, expected = session.infer(inputs), reference.infer(inputs)
+        scale = reference.signature.output_scale
+    accepted = target.tolerance.steps if scale else target.tolerance.share * float(np.abs(expected).max())
+    largest = float(np.abs(found.astype(np.float64) - expected).max()) / (scale or 1)
+    return Proof(
+        passed=largest <= accepted * (1 + 1e-3),  # whole steps, dequantized and divided again
+        images=len(inputs),
+        largest=largest,
+        accepted=accepted,
+        flips=int(np.count_nonzero(found.argmax(axis=1) != expected.argmax(axis=1))),
+    )
+
+
+def _inputs(artifact: Artifact, signature: Signature) -> NDArray[np.float32]:
+    """Noise as the model's input: through its preprocessing, or else over the range that its input can hold."""
+    random = np.random.default_rng(0)
+    if artifact.preprocess is not None:
+        height, width = signature.input_shape[1:3]
+        pixels = random.integers(0, 256, (IMAGES, height, width, 3), np.uint8)
+        return np.stack([artifact.preprocess(image) for image in pixels])
+    noise = random.uniform(-1, 1, (IMAGES, *signature.input_shape[1:])).astype(np.float32)
+    if not signature.input_scale:
+        return noise
+    middle = (np.iinfo(signature.input_dtype).min + np.iinfo(signature.input_dtype).max) / 2
+    span = np.iinfo(signature.input_dtype).max - middle
+    values = (noise * span + middle - signature.input_zero_point) * signature.input_scale
+    return np.asarray(values, np.float32)
+
+
+def without_unproved_verdicts(rows: Sequence[ArtifactResult], *, baseline: int | None) -> list[ArtifactResult]:
+    """The rows of one target; a comparison in which either side failed its proof is `inconclusive`."""
+
+    def failed(row: ArtifactResult) -> bool:
+        return row.proof is not None and not row.proof.passed
+
+    base = baseline is not None and failed(rows[baseline])
+    return [
+        replace(row, latency=replace(row.latency, verdict="inconclusive"))
+        if row.latency and row.latency.verdict and (base or failed(row))
+        else row
+        for row in rows
+    ]

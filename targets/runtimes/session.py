@@ -1,0 +1,199 @@
+"""A model in a child process, whichever runtime the child holds: batches, times, coverage, memory."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeres.errors import DataError, ModelError, TargetError
+from edgeres.records import decode
+from edgeres.results import Memory, Operators, Start
+from targets.classifier import check_classifier
+from targets.flatbuffer import walk
+from targets.graph import Graph
+from targets.memory import Growth
+from targets.operators import Plan, coverage
+from targets.runtimes.interpreter import FirstRun
+from targets.sandbox import Limits, Sandbox
+from targets.scaling import dequantize, quantize
+from targets.target import Signature
+
+_ANSWER = "the answer of the runtime's process"
+_CALL_SECONDS = 0.25
+_CALL_IMAGES = 256
+_CALL_BYTES = 8 << 20
+_SLOWER = 10
+
+
+def classifier_graph(model: bytes) -> Graph:
+    """The structure of a model, which maps one image to one row of scores.
+
+    Raises:
+        ArtifactError: the bytes are not a well-formed flatbuffer.
+        ModelError: it is no classifier.
+    """
+    graph = walk(model)
+    check_classifier(graph)
+    return graph
+
+
+class EngineSession:
+    """A model on an engine in a process of its own; see `targets.target.Session`.
+
+    `engine`: "module:Class" of the child's side, whose `load` takes the model's bytes and `arguments`, and returns the
+    signature. `graph`: what the walk of these bytes found.
+    """
+
+    delegate = "XNNPACK"
+    """What the nodes of the plan that are not the file's are called."""
+
+    def __init__(
+        self, engine: str, model: bytes, graph: Graph, *, arguments: dict[str, Any], limits: Limits | None = None
+    ) -> None:
+        self._graph, self._limits = graph, limits or Limits()
+        self._run_seconds: float | None = None
+        self._sandbox = Sandbox(engine, limits=limits)
+        try:
+            values, _ = self._sandbox.call("load", model, arguments=arguments)
+            self.signature = _signature(values, graph)
+        except BaseException:
+            self._sandbox.close()
+            raise
+
+    def infer(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run a batch, one image at a time: float32 (n, height, width, channels) to float32 (n, classes).
+
+        Raises:
+            ModelError: the inputs do not have the model's size, or an output is not finite.
+            DataError: an input is not finite.
+            TargetError: the process died, or did not answer in time.
+        """
+        own = self.signature
+        if inputs.ndim != 4 or inputs.shape[1:] != own.input_shape[1:]:
+            raise ModelError(
+                f"the model takes images of {_size(own.input_shape[1:])}, found an array of {_size(inputs.shape)}",
+                fix="use the preprocessing that the model was trained with",
+            )
+        if not np.isfinite(inputs).all():
+            raise DataError("the model's inputs hold values that are not finite")
+        found = np.empty((len(inputs), own.output_shape[1]), np.float32)
+        done = 0
+        while done < len(inputs):
+            count = self._images_per_call(inputs[0].nbytes)
+            piece = inputs[done : done + count]
+            found[done : done + count] = self._run(piece)
+            done += len(piece)
+        if not np.isfinite(found).all():
+            raise ModelError("the model's outputs are not finite", fix="check the trained weights for NaN")
+        return found
+
+    def _images_per_call(self, image_bytes: int) -> int:
+        """As many as take a quarter of a second, so that a call's time limit means the same for every model."""
+        if self._run_seconds is None:
+            return 1
+        return max(1, min(_CALL_IMAGES, _CALL_BYTES // image_bytes, int(_CALL_SECONDS / self._run_seconds)))
+
+    def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        own = self.signature
+        stored = quantize(images, own.input_dtype, scale=own.input_scale, zero_point=own.input_zero_point)
+        began = time.perf_counter()
+        _, blobs = self._sandbox.call("infer", stored.data.cast("B"))
+        self._run_seconds = max((time.perf_counter() - began) / len(images), 1e-6)
+        rows = _array(blobs, own.output_dtype, (len(images), own.output_shape[1]))
+        return dequantize(rows, scale=own.output_scale, zero_point=own.output_zero_point)
+
+    def time(self, *, runs: int, seconds: float) -> list[float]:
+        """Invoke at least `runs` times and for at least `seconds`, on the input that came last (or a fixed one).
+
+        Returns the milliseconds of each invocation, as clocked in the child around the invocation alone.
+
+        Raises:
+            TargetError: the process died, or did not answer in time.
+        """
+        if self._run_seconds is None:
+            self._run_seconds = self._time(1, 0, self._limits.seconds)[0] / 1000
+        limit = self._limits.seconds + _SLOWER * (seconds + runs * self._run_seconds)
+        return self._time(runs, seconds, limit)
+
+    def _time(self, runs: int, seconds: float, limit: float) -> list[float]:
+        _, blobs = self._sandbox.call("time", arguments={"runs": runs, "seconds": seconds}, seconds=limit)
+        times = _array(blobs, "<f8", (-1,))
+        if len(times) < max(1, runs) or not (times > 0).all():
+            raise TargetError("the runtime's process answered with times that make no sense")
+        return [float(value) for value in times]
+
+    def start(self) -> Start:
+        """What it took to load the model, and its first run, which this is; then its memory.
+
+        Raises:
+            RuntimeError: the model has run before.
+            TargetError: the process died, or did not answer in time.
+        """
+        if self._run_seconds is not None:
+            raise RuntimeError("a first run can be timed only before any other")
+        values, _ = self._sandbox.call("first")
+        first = decode(FirstRun, values, where=_ANSWER, error=TargetError)
+        self._run_seconds = first.first_ms / 1000
+        memory = self.memory()
+        return Start(first.initialization_ms, first.first_ms, memory.load_bytes, memory.peak_bytes)
+
+    def operators(self) -> Operators:
+        """What ran where, read from the plan that ran."""
+        values, _ = self._sandbox.call("plan")
+        plan = decode(Plan, values, where=_ANSWER, error=TargetError)
+        count = len(self._graph.main.operators)
+        return coverage(plan, count=count, delegate=self.delegate, kinds=self._graph.kinds)
+
+    def memory(self) -> Memory:
+        """Resident memory since before the model was loaded, after a few runs."""
+        values, _ = self._sandbox.call("memory")
+        growth = decode(Growth, values, where=_ANSWER, error=TargetError)
+        return growth.record(arena_bytes=self._graph.arena_bytes)
+
+    @property
+    def process_id(self) -> int:
+        """The child's process id."""
+        return self._sandbox.process_id
+
+    def close(self) -> None:
+        """End the process."""
+        self._sandbox.close()
+
+    def __enter__(self) -> EngineSession:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _signature(values: dict[str, Any], graph: Graph) -> Signature:
+    """What the runtime reports, which must be what the walk found.
+
+    Raises:
+        TargetError: it is not.
+    """
+    found = decode(Signature, values, where=_ANSWER, error=TargetError)
+    expected = [(tensor.shape, tensor.dtype) for tensor in (graph.inputs[0], graph.outputs[0])]
+    if [(found.input_shape, found.input_dtype), (found.output_shape, found.output_dtype)] != expected:
+        raise TargetError(f"the runtime's input and output differ from the file's: {found}, expected {expected}")
+    return found
+
+
+def _array(blobs: tuple[bytes, ...], dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The only binary part of an answer, as an array.
+
+    Raises:
+        TargetError: another number of parts or of bytes.
+    """
+    expected = abs(int(np.prod(shape))) * np.dtype(dtype).itemsize
+    if len(blobs) != 1 or len(blobs[0]) % expected or (-1 not in shape and len(blobs[0]) != expected):
+        found = [len(blob) for blob in blobs]
+        raise TargetError(f"the runtime's process answered {found} bytes, expected {expected} for {shape} {dtype}")
+    return np.frombuffer(blobs[0], dtype).reshape(shape)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
