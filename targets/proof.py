@@ -55,16 +55,17 @@ def _inputs(artifact: Artifact, signature: Signature) -> NDArray[np.float32]:
     return np.asarray(values, np.float32)
 
 
+def unproved(row: ArtifactResult) -> bool:
+    """Whether it failed its proof; a target that owes none has not."""
+    return row.proof is not None and not row.proof.passed
+
+
 def without_unproved_verdicts(rows: Sequence[ArtifactResult], *, baseline: int | None) -> list[ArtifactResult]:
     """The rows of one target; a comparison in which either side failed its proof is `inconclusive`."""
-
-    def failed(row: ArtifactResult) -> bool:
-        return row.proof is not None and not row.proof.passed
-
-    base = baseline is not None and failed(rows[baseline])
+    base = baseline is not None and unproved(rows[baseline])
     return [
         replace(row, latency=replace(row.latency, verdict="inconclusive"))
-        if row.latency and row.latency.verdict and (base or failed(row))
+        if row.latency and row.latency.verdict and (base or unproved(row))
         else row
         for row in rows
     ]

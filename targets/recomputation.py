@@ -14,6 +14,7 @@ from edgeres.records import encode
 from edgeres.results import Accuracy, ArtifactResult, DataRecord, Result
 from targets.latency import summarize
 from targets.predictions import MOST_FLIPS, Predictions
+from targets.proof import unproved
 from targets.scoring import score
 
 TOLERANCE = 1e-9
@@ -142,7 +143,9 @@ def _latency(artifact: ArtifactResult, baseline: ArtifactResult | None, _: DataR
     if own.speedup is not None and theirs is None:
         raise _Mismatch("the baseline is not in the result")
     rounds = theirs.rounds if theirs and own.speedup else None
-    return summarize(own.rounds, threads=own.threads, baseline=rounds, planned=own.looks or 1)
+    found = summarize(own.rounds, threads=own.threads, baseline=rounds, planned=own.looks or 1)
+    sides = (artifact, baseline) if baseline else (artifact,)
+    return replace(found, verdict="inconclusive") if found.verdict and any(map(unproved, sides)) else found
 
 
 def _leaves(stored: Any, computed: Any, place: str, *, whole: bool) -> Iterator[Difference]:

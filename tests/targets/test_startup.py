@@ -12,7 +12,8 @@ from targets import startup
 from targets.artifact import Artifact
 from targets.catalogue import available_target
 from targets.profiling import profile
-from targets.runtimes.cpu import CPU, CpuSession
+from targets.runtimes.cpu import CPU
+from targets.runtimes.session import EngineSession
 from tests.targets.conftest import Models
 from tests.targets.double import DoubleSession, DoubleTarget
 from tests.targets.test_profiling import QUICK
@@ -80,13 +81,13 @@ def test_a_first_run_cannot_be_timed_twice(models: Models) -> None:
 def test_a_process_that_dies_before_its_first_run_is_one_error_that_names_the_artifact(
     models: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = CpuSession.start
+    start = EngineSession.start
 
-    def killed(session: CpuSession) -> Start:
+    def killed(session: EngineSession) -> Start:
         os.kill(session.process_id, signal.SIGKILL)
         return start(session)
 
-    monkeypatch.setattr(CpuSession, "start", killed)
+    monkeypatch.setattr(EngineSession, "start", killed)
     model = Artifact("int8", "int8.tflite", "tflite", models("int8"))
     with pytest.raises(TargetError, match=r"int8\.tflite: the runtime's process was ended by SIGKILL"):
         startup.measure([model], available_target("cpu"), starts=6)
