@@ -3,7 +3,7 @@
 What a machine does besides (clocks, other programs) changes within seconds and hits whoever runs at that moment.
 Therefore one round runs a short block of every artifact, in random order, and only blocks of one round are compared.
 No run is dropped. Timing one after the other calls two runs of the same model different in 11 of 25 tries; this
-protocol with the ±2 % band of `stats.latency_verdict` in 1 of 60 at most.
+protocol with the ±2 % band of `stats.latency_verdict` in none of 200 (`benchmarks/trust.py`).
 """
 
 from __future__ import annotations
