@@ -10,7 +10,7 @@ from edgeres.bundle import MODEL, Bundle, Golden
 from edgeres.results import ArtifactResult, DataRecord, Result
 from edgeres.training.run import History, RunConfig
 
-_PARTS = ("accuracy", "latency", "memory", "operators")
+_PARTS = ("accuracy", "latency", "memory", "operators", "startup")
 
 
 @dataclass(frozen=True)
