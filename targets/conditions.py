@@ -212,7 +212,8 @@ def _throttled() -> int | None:
     """How often any core was throttled for heat, and this container for its quota."""
     counts = [_read(path).strip() for path in _CPUS.glob("cpu[0-9]*/thermal_throttle/core_throttle_count")]
     counts += [line.split()[1] for line in _read(_GROUP).splitlines() if line.startswith("nr_throttled ")]
-    return sum(map(int, counts)) if counts else None
+    numbers = [int(count) for count in counts if count.isdecimal()]
+    return sum(numbers) if numbers else None
 
 
 def _switches(process: int) -> int | None:

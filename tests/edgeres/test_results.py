@@ -7,17 +7,36 @@ from pathlib import Path
 import pytest
 
 from edgeres.errors import ArtifactError
-from edgeres.results import Accuracy, ArtifactResult, DataRecord, Estimate, Latency, Result, merged, read_result
+from edgeres.results import (
+    Accuracy,
+    ArtifactResult,
+    Conditions,
+    DataRecord,
+    Estimate,
+    Latency,
+    Result,
+    Start,
+    Startup,
+    Trend,
+    merged,
+    read_result,
+)
 
 E = Estimate(0.5, 0.4, 0.6, 0.95, "given", 10)
 PLAIN = ArtifactResult("m", "m.tflite", "0" * 64, 10, "cpu", True)
 SCORED = replace(PLAIN, accuracy=Accuracy(10, E, predictions=(0, 1)))
-TIMED = replace(PLAIN, latency=Latency(1, E, E, ((1.0, 2.0), (1.5,))))
+STEADY = Trend(0.0, 0.01, 0.5)
+WATCHED = Conditions(("drift", "contention"), STEADY, STEADY, (1.0, 1.1), pressure=0.4, throttled=0)
+TIMED = replace(
+    PLAIN,
+    latency=Latency(1, E, E, ((1.0, 2.0), (1.5,)), p99_ms=E, speedup_bca=E, looks=3, cores=(1,), conditions=WATCHED),
+    startup=Startup(E, E, E, E, (Start(1.5, 0.5, 10, 20),)),
+)
 DATA = DataRecord("digits", "test", 2, "f" * 64, truth=(0, 1))
 
 
 def test_a_result_survives_its_file(tmp_path: Path) -> None:
-    result = Result({"cpu": "x"}, (replace(SCORED, latency=TIMED.latency),), data=DATA)
+    result = Result({"cpu": "x"}, (replace(SCORED, latency=TIMED.latency, startup=TIMED.startup),), data=DATA)
     result.write(tmp_path / "r.json")
     assert read_result(tmp_path / "r.json") == result
 
@@ -33,7 +52,7 @@ def test_another_schema_is_refused(tmp_path: Path) -> None:
 def test_accuracy_and_latency_merge_into_one() -> None:
     other = replace(TIMED, target="reference")
     found = merged(Result({"a": 1}, (SCORED,), data=DATA), Result({"a": 2}, (TIMED, other)))
-    assert found.artifacts == (replace(SCORED, latency=TIMED.latency), other)
+    assert found.artifacts == (replace(SCORED, latency=TIMED.latency, startup=TIMED.startup), other)
     assert found.data == DATA
     assert found.environment == {"a": 1}
 
@@ -52,9 +71,12 @@ def test_results_that_contradict_each_other_do_not_merge(other: Result, match: s
 
 
 def test_the_json_is_the_documented_one(tmp_path: Path) -> None:
-    Result({"cpu": "x"}, (replace(SCORED, latency=TIMED.latency),), data=DATA).write(tmp_path / "r.json")
+    Result({"cpu": "x"}, (replace(SCORED, latency=TIMED.latency, startup=TIMED.startup),), data=DATA).write(
+        tmp_path / "r.json"
+    )
     content = json.loads((tmp_path / "r.json").read_text())
     estimate = {"value": 0.5, "low": 0.4, "high": 0.6, "level": 0.95, "method": "given", "n": 10}
+    steady = {"slope": 0.0, "change": 0.01, "p": 0.5}
     assert content.pop("created").startswith("20")
     assert content == {
         "schema": "edgeres.result/1",
@@ -69,7 +91,28 @@ def test_the_json_is_the_documented_one(tmp_path: Path) -> None:
                 "target": "cpu",
                 "baseline": True,
                 "accuracy": {"images": 10, "top1": estimate, "predictions": [0, 1]},
-                "latency": {"threads": 1, "p50_ms": estimate, "p90_ms": estimate, "rounds": [[1.0, 2.0], [1.5]]},
+                "latency": {
+                    "threads": 1,
+                    "p50_ms": estimate,
+                    "p90_ms": estimate,
+                    "rounds": [[1.0, 2.0], [1.5]],
+                    "p99_ms": estimate,
+                    "speedup_bca": estimate,
+                    "looks": 3,
+                    "cores": [1],
+                    "conditions": {
+                        "flags": ["drift", "contention"],
+                        "trend": steady,
+                        "reference": steady,
+                        "reference_ms": [1.0, 1.1],
+                        "pressure": 0.4,
+                        "throttled": 0,
+                    },
+                },
+                "startup": {
+                    **dict.fromkeys(("initialization_ms", "first_ms", "load_bytes", "peak_bytes"), estimate),
+                    "starts": [{"initialization_ms": 1.5, "first_ms": 0.5, "load_bytes": 10, "peak_bytes": 20}],
+                },
             }
         ],
     }

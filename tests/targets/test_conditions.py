@@ -70,6 +70,8 @@ def test_counters_are_read_as_linux_writes_them(monkeypatch: pytest.MonkeyPatch,
         folder = cpus / cpu / "thermal_throttle"
         folder.mkdir(parents=True)
         (folder / "core_throttle_count").write_text("3\n")
+    unreadable = cpus / "cpu2" / "thermal_throttle" / "core_throttle_count"
+    unreadable.mkdir(parents=True)
     for name, path in {"_PRESSURE": pressure, "_STAT": stat, "_GROUP": group, "_CPUS": cpus}.items():
         monkeypatch.setattr(conditions, name, path)
     found = read_counters([])
