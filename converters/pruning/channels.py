@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from converters.finetuning import gives_logits
 from converters.job import Job, require_classes
 from converters.pruning.analysis import analyse
@@ -25,7 +23,6 @@ from converters.pruning.selection import Rules, Selection, removable
 from converters.pruning.shrink import require_equal, shrink
 from converters.pruning.tuning import fine_tuned, labelled_batches, timing_inputs
 from converters.steps import SlimStep
-from edgeres.errors import ModelError
 from edgeres.keras_file import KerasFile, ModelCard, read_keras_file
 from edgeres.keras_io import load_prunable, model_bytes, save_model
 from edgeres.models.cost import trainable_parameters
@@ -56,7 +53,6 @@ def slim(file: KerasFile, settings: SlimStep, job: Job, state: Path) -> Slimmed:
     """
     whole = load_prunable(file)
     require_classes(whole.output_shape[-1], job)
-    _require_finite(whole)
     whole.trainable = True  # what a transfer froze loses channels as all else does, and must learn to do without them
     goal = Goal.of_step(settings, whole)
     found = Slimmed(whole, {})
@@ -106,12 +102,6 @@ def composed(first: Record, then: Record) -> dict[str, tuple[int, ...]]:
     """What two prunings, one after the other, kept of the model before both."""
     both = {name: tuple(first[name][place] for place in places) for name, places in then.items() if name in first}
     return {**first, **then, **both}
-
-
-def _require_finite(model: Any) -> None:
-    for layer in model.layers:
-        if not all(np.isfinite(weight).all() for weight in layer.get_weights()):
-            raise ModelError(f"the layer '{layer.name}' has weights that are no numbers", fix="train the model again")
 
 
 def _remembered(place: Path, job: Job, make: Callable[[], Slimmed]) -> Slimmed:

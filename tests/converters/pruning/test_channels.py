@@ -14,7 +14,7 @@ from converters.pruning import channels
 from converters.pruning.channels import composed, one_round, slim
 from converters.pruning.goal import Goal
 from converters.recipe import load_recipe
-from edgeres.errors import ConfigError, ModelError
+from edgeres.errors import ConfigError
 from edgeres.keras_file import read_keras_file
 from edgeres.keras_io import load, load_prunable
 from edgeres.models.cost import measure
@@ -122,18 +122,6 @@ def test_latency_is_measured_as_the_recipe_ends() -> None:
     assert load_recipe("slim-int8", overrides=latency).steps[0].precision == "int8"  # type: ignore[union-attr]
     assert load_recipe("slim-sparse-int8", overrides=latency).steps[0].precision == "int8"  # type: ignore[union-attr]
     assert load_recipe("slim").steps[0].precision is None  # type: ignore[union-attr]
-
-
-def test_weights_that_are_no_numbers_are_an_error(trained: Trained, tmp_path: Path) -> None:
-    from edgeres.keras_io import save_model
-
-    model = load_prunable(trained.job.file)
-    kernel = model.get_layer("stem_conv").get_weights()[0]
-    model.get_layer("stem_conv").set_weights([np.full_like(kernel, np.nan)])
-    assert trained.job.file.card is not None
-    save_model(model, tmp_path / "nan.keras", card=trained.job.file.card)
-    with pytest.raises(ModelError, match="'stem_conv' has weights that are no numbers"):
-        slim(read_keras_file(tmp_path / "nan.keras"), step(), trained.job, tmp_path / "state")
 
 
 def test_the_seed_of_a_random_choice_is_in_its_key(trained: Trained, own_cache: Path) -> None:
