@@ -256,7 +256,7 @@ class AwareStep(StepSettings):
     step: Literal["aware"]
     preserve: Literal["sparsity", "none"] = Field("sparsity", description="whether weights that are zero stay zero")
     epochs: int = Field(2, ge=1, le=1000, description="of fine-tuning, over the training split")
-    learning_rate: float = Field(0.001, gt=0, le=10, description="peak of the cosine")
+    learning_rate: float = Field(0.0001, gt=0, le=10, description="peak of the cosine")
     batch: int = Field(64, ge=1, le=65_536, description="images in a step")
 
     @property
