@@ -9,6 +9,7 @@ import click
 
 from edgeres.console import cli
 from edgeres.storage import discarded_on_failure, require_absent
+from edgeres.training.kernels import choose_kernels
 
 RECIPES = ("float16", "dynamic-int8", "int8", "slim-int8", "pruned-int8")
 
@@ -21,6 +22,7 @@ def demonstrate(out: Path, *, model: str, data: str, epochs: int) -> None:
         EdgeresError: whatever a step raises.
     """
     require_absent(out)
+    choose_kernels(deterministic=False, narrow=True)  # for all steps are one process, and one of them prunes
     with discarded_on_failure(out):
         _run(out, model=model, data=data, epochs=epochs)
 
