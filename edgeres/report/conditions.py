@@ -37,7 +37,7 @@ def _contention(found: Conditions) -> str:
         parts.append(f"programs waited for a CPU {100 * found.pressure:.0f} % of the time")
     if found.steal:
         parts.append(f"the hypervisor took {100 * found.steal:.1f} % of it")
-    if found.switches_per_s:
+    if found.switches_per_s and found.pressure is None:  # of each model's own; pressure says the same of all
         parts.append(f"the model lost its CPU {found.switches_per_s:,.0f} times a second")
     return ", ".join(parts)
 
