@@ -16,12 +16,14 @@ import numpy as np
 
 CONTRACTS = ("edgeres.bundle", "edgeres.preprocess", "edgeres.results", "edgeres.errors")
 ABSENT = ("tensorflow", "tf_keras", "keras", "ai_edge_litert", "pydantic", "click", "rich", "yaml")
+KERNELS = ("cpu", "reference", "builtin")
+"""The targets that need the runtime alone."""
+
 NAMES = ("float32", "float16", "int8")
 
 
 def main(models: Path, inputs: Path, out: Path) -> None:
     import targets
-    from targets import TARGETS
     from targets.catalogue import find_target
 
     names = [module.name for module in pkgutil.walk_packages(targets.__path__, "targets.")]
@@ -29,7 +31,7 @@ def main(models: Path, inputs: Path, out: Path) -> None:
     for name in imported:
         importlib.import_module(name)
     outputs, operators = {}, {}
-    for target in TARGETS:
+    for target in KERNELS:
         for name in NAMES:
             with find_target(target).open((models / f"{name}.tflite").read_bytes()) as session:
                 outputs[f"{target}_{name}"] = session.infer(np.load(inputs))

@@ -94,7 +94,7 @@ def test_the_runtime_there_is_tflite_runtime_with_numpy_1(found: dict[str, Any])
 
 
 @pytest.mark.parametrize(("name", "tolerance"), [("float32", 1e-5), ("float16", 1e-3), ("int8", 0.02)])
-@pytest.mark.parametrize("target", ["cpu", "reference"])
+@pytest.mark.parametrize("target", ["cpu", "reference", "builtin"])
 def test_its_outputs_are_close_to_those_of_litert_here(
     found: dict[str, Any], models: Models, inputs: np.ndarray, target: str, name: str, tolerance: float
 ) -> None:
