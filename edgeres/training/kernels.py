@@ -16,5 +16,5 @@ def choose_kernels(*, deterministic: bool, narrow: bool) -> None:
     odd: the process dies. Those for AVX2 do not. `ONEDNN_MAX_CPU_ISA` overrules it.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0" if deterministic else "1")
-    if narrow:
+    if narrow and os.environ["TF_ENABLE_ONEDNN_OPTS"] != "0":
         os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")

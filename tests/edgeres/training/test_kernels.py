@@ -42,3 +42,14 @@ def test_the_gradient_of_a_narrow_projection_leaves_memory_alone() -> None:
     free = {name: value for name, value in os.environ.items() if "ONEDNN" not in name}
     done = subprocess.run([sys.executable, "-c", GRADIENT], capture_output=True, text=True, check=False, env=free)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(("narrow", "onednn", "kept"), [(True, "1", "AVX2"), (True, "0", None), (False, "1", None)])
+def test_a_narrow_network_is_kept_from_avx_512_where_onednn_is_on(
+    narrow: bool, onednn: str, kept: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "")  # so that it is restored, whatever it was
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", onednn)
+    choose_kernels(deterministic=False, narrow=narrow)
+    assert os.environ.get("ONEDNN_MAX_CPU_ISA") == kept
