@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -104,7 +104,7 @@ def training_feed(fetch: Fetch, classes: NDArray[np.int64], contract: Preprocess
     order = np.random.default_rng((seed, epoch)).permutation(len(classes))
 
     def load(step: tf.Tensor, replica: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        chosen = tf.constant(order)[start:end]
+        chosen = _taken(lambda start, end: order[start:end], start, end)
         pixels = fetch.tensor(chosen)
         key = tf.stack([seed + replica * (1 << 32), epoch * 1_000_003 + step])  # a seed has 31 bits
         area = options.get("crop_area", 1.0)
@@ -114,7 +114,7 @@ def training_feed(fetch: Fetch, classes: NDArray[np.int64], contract: Preprocess
             pixels = randaugmented(
                 pixels, key, layers=rand.layers, magnitude=rand.magnitude, channels=contract.channels
             )
-        return _normalized(pixels, contract), tf.gather(classes, chosen)
+        return _normalized(pixels, contract), _taken(classes.__getitem__, chosen)
 
     parts = options.get("shares", Shares()).deal(len(classes), options["batch"])
     return parts.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
@@ -133,10 +133,15 @@ def measuring_feed(fetch: Fetch, classes: NDArray[np.int64], contract: Preproces
 
     def load(_: tf.Tensor, __: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         chosen = tf.range(start, end)
-        return _normalized(fetch.tensor(chosen), contract), tf.gather(classes, chosen)
+        return _normalized(fetch.tensor(chosen), contract), _taken(classes.__getitem__, chosen)
 
     parts = options.get("shares", Shares()).deal(len(classes), options["batch"])
     return parts.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
+
+
+def _taken(take: Callable[..., NDArray[np.int64]], *arguments: tf.Tensor) -> tf.Tensor:
+    """Part of an array, int64 (n,): as a constant of the graph all of it would be held several times over."""
+    return tf.ensure_shape(tf.numpy_function(take, arguments, tf.int64, stateful=False), (None,))
 
 
 def _normalized(pixels: tf.Tensor, contract: Preprocess) -> tf.Tensor:
