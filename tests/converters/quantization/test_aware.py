@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from converters.export import export_float
 from converters.job import Job
-from converters.quantization import calibration
+from converters.quantization import aware, calibration
 from converters.quantization.aware import _batches, _prove_parity, rounded, run
 from converters.quantization.post_training import quantize
 from converters.recipe import load_recipe
@@ -24,6 +25,7 @@ from targets.flatbuffer import describe, walk
 from targets.runtimes.cpu import CPU
 from tests.converters.small import network, small_job
 from tests.edgeres.keras_models import saved
+from tests.targets.double import DoubleSession, DoubleTarget
 
 STEP = AwareStep(step="aware", epochs=1, batch=8)
 SHARE = 0.6
@@ -114,6 +116,24 @@ def test_a_flatbuffer_that_computes_otherwise_is_an_error(sparse: Job, trained_i
     last.set_weights([-weight for weight in last.get_weights()])
     with pytest.raises(ModelError, match="the int8 flatbuffer's outputs differ from the trained model's by"):
         _prove_parity(other, trained_int8, next(_batches(sparse, 4)))
+
+
+@pytest.mark.parametrize(
+    ("off", "reference", "accepted"),
+    [(0.2, 0.2, True), (0.6, 0.6, False), (0.6, 0.2, True), (0.6, 0.35, False), (1.1, 0.0, False)],
+)
+def test_a_larger_difference_is_accepted_only_where_the_kernels_are_as_far_apart(
+    off: float, reference: float, accepted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`off`: by how much XNNPACK is above the 1 that was trained; `reference`: the same of the plain kernels."""
+    for name, more in (("CPU", off), ("REFERENCE", reference)):
+        outputs = np.full((2, 3), 1 + more, np.float32)
+        target = DoubleTarget(lambda _, outputs=outputs: DoubleSession(lambda _: outputs))
+        monkeypatch.setattr(aware, name, target)
+    monkeypatch.setattr(aware, "keras_outputs", lambda model, inputs: np.ones((2, 3), np.float32))
+    refused = nullcontext() if accepted else pytest.raises(ModelError, match="outputs differ from the trained model's")
+    with refused:
+        _prove_parity(None, b"", np.zeros((2, 8, 8, 3), np.float32))
 
 
 @pytest.mark.parametrize("kind", ["LayerNormalization", "PReLU"])
