@@ -1,0 +1,98 @@
+"""Everything that one command measured, and its versioned JSON (`edgeres.result/1`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from edgeres.records import read_versioned, write_json
+from edgeres.results.accuracy import Accuracy, DataRecord
+from edgeres.results.execution import CompilerEstimate, Download, Memory, Operators, Proof
+from edgeres.results.latency import Latency, Startup
+
+SCHEMA = "edgeres.result/1"
+
+MACHINE = ("cpu", "machine", "cores", "instructions", "governor", "memory_bytes")
+"""What of the environment makes it another machine for a time. Versions are not: they may be what is compared."""
+
+
+@dataclass(frozen=True)
+class ArtifactResult:
+    """One artifact on one target. `path` is as the user gave it, `sha256` that of the flatbuffer that ran."""
+
+    name: str
+    path: str
+    sha256: str
+    size_bytes: int
+    target: str
+    baseline: bool
+    accuracy: Accuracy | None = None
+    latency: Latency | None = None
+    memory: Memory | None = None
+    operators: Operators | None = None
+    download_bytes: Download | None = None
+    startup: Startup | None = None
+    estimate: CompilerEstimate | None = None
+    proof: Proof | None = None
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything that one command measured, with the machine it was measured on."""
+
+    environment: dict[str, Any]
+    artifacts: tuple[ArtifactResult, ...]
+    data: DataRecord | None = None
+    schema: str = SCHEMA
+    created: str = field(default_factory=_now)
+
+    def write(self, path: Path) -> None:
+        """Write as JSON, atomically."""
+        write_json(path, self)
+
+
+def read_result(path: Path) -> Result:
+    """Read a result.
+
+    Raises:
+        ArtifactError: absent, not JSON, another schema version, or a field that does not fit.
+    """
+    return read_versioned(Result, path, schema=SCHEMA, noun="result", fix="measure again with this version of edgeres")
+
+
+def merged(one: Result, two: Result) -> Result:
+    """What two results hold of the same artifacts in one, e.g. accuracy and latency; `one` goes first.
+
+    Raises:
+        ValueError: they disagree on the baseline or the data, or both hold the same part of an artifact.
+    """
+    if one.data and two.data and one.data != two.data:
+        raise ValueError("the results were measured on different images")
+    rows = {_key(artifact): artifact for artifact in one.artifacts}
+    for artifact in two.artifacts:
+        known = rows.get(_key(artifact))
+        rows[_key(artifact)] = artifact if known is None else _joined(known, artifact)
+    return replace(one, artifacts=tuple(rows.values()), data=one.data or two.data)
+
+
+def _key(artifact: ArtifactResult) -> tuple[str, str, str]:
+    return artifact.name, artifact.sha256, artifact.target
+
+
+def _joined(one: ArtifactResult, two: ArtifactResult) -> ArtifactResult:
+    if one.baseline != two.baseline:
+        raise ValueError(f"{one.name} is the baseline of only one of the results")
+    parts = {}
+    for name in ("accuracy", "latency", "memory", "operators", "startup", "estimate"):
+        first, second = getattr(one, name), getattr(two, name)
+        if first is not None and second is not None:
+            raise ValueError(f"both results hold the {name} of {one.name}")
+        parts[name] = second if first is None else first
+    shared = {name: getattr(one, name) or getattr(two, name) for name in ("download_bytes", "proof")}
+    return replace(one, **shared, **parts)
