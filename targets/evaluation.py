@@ -17,6 +17,7 @@ from targets import accuracy
 from targets.artifact import Artifact
 from targets.catalogue import available_target, open_session
 from targets.compression import compressed
+from targets.crew import sessions_each
 from targets.environment import describe
 from targets.proof import prove
 
@@ -48,7 +49,7 @@ def evaluate(
 ) -> Result:
     """Measure the accuracy of every artifact; `baseline` is the place of the one that the others are compared with.
 
-    One thread each: the sessions run side by side, and thread counts leave the numbers alone.
+    Of one thread each, as many sessions run side by side as keep the cores busy: neither changes the numbers.
 
     Raises:
         EdgeresError: see `targets.accuracy.measure`, `targets.accuracy.entrant`, `targets.catalogue`.
@@ -63,15 +64,21 @@ def evaluate(
         require_same_splits(artifact.origin, dataset, where=artifact.path)
         accuracy.output_order(artifact.path, artifact.labels, dataset)
     with ExitStack() as stack:
-        sessions = [stack.enter_context(open_session(artifact, target)) for artifact in artifacts]
+        count = sessions_each(target, artifacts, images=len(split))
         entrants = [
-            accuracy.entrant(artifact.path, session, preprocess=contract, labels=artifact.labels, dataset=dataset)
-            for artifact, session, contract in zip(artifacts, sessions, contracts, strict=True)
+            accuracy.entrant(
+                artifact.path,
+                *(stack.enter_context(open_session(artifact, target)) for _ in range(count)),
+                preprocess=contract,
+                labels=artifact.labels,
+                dataset=dataset,
+            )
+            for artifact, contract in zip(artifacts, contracts, strict=True)
         ]
         measured, record = accuracy.measure(
             entrants, split, dataset, baseline=baseline, margin_points=plan.margin_points, progress=progress
         )
-        proofs = [prove(artifact, session, target) for artifact, session in zip(artifacts, sessions, strict=True)]
+        proofs = [prove(artifact, one.sessions[0], target) for artifact, one in zip(artifacts, entrants, strict=True)]
     return Result(
         environment=environment,
         data=record,
