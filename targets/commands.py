@@ -27,6 +27,9 @@ BASELINE = click.option(
 @click.option(
     "--margin", type=click.FloatRange(0, 100), default=1.0, show_default=True, help="Accepted drop, in points."
 )
+@click.option(
+    "--parity/--no-parity", default=True, help="Hold a Keras file's flatbuffer against Keras on 256 images. [default]"
+)
 @SPLIT_SEED
 @TRUST
 @HISTORY
@@ -40,6 +43,7 @@ def evaluate(
     preprocess: str | None,
     images: int | None,
     margin: float,
+    parity: bool,
     split_seed: int,
     trust: bool,
     history: Path | None,
@@ -60,7 +64,7 @@ def evaluate(
     available_target(target)
     dataset = open_dataset(source, seed=split_seed)
     opened, reference = open_compared(artifacts, baseline=baseline, preprocess_option=preprocess, trust=trust)
-    plan = Evaluation(target=target, split=split, images=images, margin_points=margin)
+    plan = Evaluation(target=target, split=split, images=images, margin_points=margin, parity=parity)
     with shown() as progress:
         result = measure(opened, dataset, baseline=reference, plan=plan, progress=progress)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgeres.report.conditions import remarks
+from edgeres.report.parity import parity_flips, parity_line
 from edgeres.report.score_table import score_table
 from edgeres.report.wording import NONE, NOT_PROVED, clean, difference, interval, number, size
 from edgeres.results import (
@@ -46,6 +47,8 @@ def print_result(result: Result) -> None:
         scores = score_table(result.artifacts, result.data, label=lambda artifact: artifact.name)
         if scores is not None:
             console.print(plain_table(scores.heads, scores.rows))
+        for sentence in _parities(result):
+            console.print(sentence)
     if any(artifact.latency for artifact in result.artifacts):
         console.print(latency_table(result))
     if any(map(_untimed, result.artifacts)):
@@ -65,6 +68,15 @@ def unproved(result: Result) -> list[str]:
         for artifact in result.artifacts
         if (proof := artifact.proof) and not proof.passed
     ]
+
+
+def _parities(result: Result) -> Iterator[Text]:
+    """What is to be said of Keras files beside their flatbuffers, and every image that changes class."""
+    labels = (result.data.labels if result.data else None) or ()
+    for artifact in result.artifacts:
+        if artifact.parity and (line := parity_line(artifact)):
+            yield Text(clean(line), style="" if artifact.parity.passed else "red")
+            yield from (Text(clean(f"  {flip}")) for flip in parity_flips(artifact, labels))
 
 
 def output() -> Console:

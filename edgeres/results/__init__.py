@@ -6,7 +6,7 @@ of 1. Raw samples (rounds, predictions) are kept beside every figure that was co
 
 from __future__ import annotations
 
-from edgeres.results.accuracy import Accuracy, Calibration, DataRecord, Divergence, Flip
+from edgeres.results.accuracy import Accuracy, Calibration, DataRecord, Divergence, Flip, Parity
 from edgeres.results.estimate import Estimate
 from edgeres.results.execution import CompilerEstimate, Download, Memory, Operators, Proof
 from edgeres.results.latency import Condition, Conditions, Latency, Start, Startup, Trend
@@ -29,6 +29,7 @@ __all__ = [
     "Latency",
     "Memory",
     "Operators",
+    "Parity",
     "Proof",
     "Result",
     "Start",

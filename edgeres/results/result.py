@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeres.records import read_versioned, write_json
-from edgeres.results.accuracy import Accuracy, DataRecord
+from edgeres.results.accuracy import Accuracy, DataRecord, Parity
 from edgeres.results.execution import CompilerEstimate, Download, Memory, Operators, Proof
 from edgeres.results.latency import Latency, Startup
 
@@ -36,6 +36,7 @@ class ArtifactResult:
     startup: Startup | None = None
     estimate: CompilerEstimate | None = None
     proof: Proof | None = None
+    parity: Parity | None = None
 
 
 def _now() -> str:
@@ -94,5 +95,5 @@ def _joined(one: ArtifactResult, two: ArtifactResult) -> ArtifactResult:
         if first is not None and second is not None:
             raise ValueError(f"both results hold the {name} of {one.name}")
         parts[name] = second if first is None else first
-    shared = {name: getattr(one, name) or getattr(two, name) for name in ("download_bytes", "proof")}
+    shared = {name: getattr(one, name) or getattr(two, name) for name in ("download_bytes", "proof", "parity")}
     return replace(one, **shared, **parts)
