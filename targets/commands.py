@@ -98,6 +98,7 @@ def evaluate(
 @click.option(
     "--starts", type=click.IntRange(min=6), metavar="N", help="Start-up time too, from N fresh processes of each."
 )
+@click.option("--operators", is_flag=True, help="The time of each operator too, on the target cpu.")
 @click.option("--pin", is_flag=True, help="Keep all models on the same cores, one for each thread.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the order within rounds.")
 @click.option(
@@ -114,6 +115,7 @@ def profile(
     rounds: int | None,
     max_rounds: int | None,
     starts: int | None,
+    operators: bool,
     pin: bool,
     seed: int,
     keep: Path | None,
@@ -130,6 +132,7 @@ def profile(
     from targets.artifact import open_compared
     from targets.catalogue import available_target
     from targets.latency import MAX_ROUNDS, MIN_ROUNDS, Protocol
+    from targets.profiling import Further
     from targets.profiling import profile as measure
 
     for name in targets:
@@ -146,8 +149,7 @@ def profile(
             baseline=reference,
             targets=targets,
             protocol=protocol,
-            starts=starts,
-            keep=keep,
+            further=Further(starts=starts, operators=operators, keep=keep),
             progress=progress,
         )
 

@@ -10,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from edgeres.report.conditions import remarks
+from edgeres.report.operator_table import HEADS as OPERATOR_HEADS
+from edgeres.report.operator_table import operator_table
 from edgeres.report.parity import parity_flips, parity_line
 from edgeres.report.score_table import score_table
 from edgeres.report.wording import NONE, NOT_PROVED, clean, difference, interval, number, size
@@ -57,6 +59,9 @@ def print_result(result: Result) -> None:
         console.print(estimate_table(result))
     if any(artifact.startup for artifact in result.artifacts):
         console.print(startup_table(result))
+    for artifact in result.artifacts:
+        if (operators := operator_table(artifact)) is not None:
+            console.print(plain_table(OPERATOR_HEADS, operators.rows, title=operators.title))
     for remark in remarks(result.artifacts):
         console.print(Text(clean(remark), style="yellow"))
 
@@ -163,9 +168,9 @@ def _estimate(estimate: CompilerEstimate) -> list[str]:
     return [f"{estimate.inference_ms:.3g} ms", f"{estimate.cycles:,}", *map(size, memories)]
 
 
-def plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+def plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> Table:
     """A table of texts, in the style of the others."""
-    table = Table(box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, title=Text(clean(title)) if title else None, title_justify="left", pad_edge=False)
     for head in heads:
         table.add_column(head, overflow="fold")
     for row in rows:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from edgeres.results.accuracy import Accuracy, Calibration, DataRecord, Divergence, Flip, Parity
 from edgeres.results.estimate import Estimate
-from edgeres.results.execution import CompilerEstimate, Download, Memory, Operators, Proof
+from edgeres.results.execution import CompilerEstimate, Download, Memory, Operators, OperatorTime, OperatorTimes, Proof
 from edgeres.results.latency import Condition, Conditions, Latency, Start, Startup, Trend
 from edgeres.results.result import MACHINE, SCHEMA, ArtifactResult, Result, merged, read_result
 
@@ -28,6 +28,8 @@ __all__ = [
     "Flip",
     "Latency",
     "Memory",
+    "OperatorTime",
+    "OperatorTimes",
     "Operators",
     "Parity",
     "Proof",
