@@ -99,6 +99,8 @@ def evaluate(
     "--starts", type=click.IntRange(min=6), metavar="N", help="Start-up time too, from N fresh processes of each."
 )
 @click.option("--operators", is_flag=True, help="The time of each operator too, on the target cpu.")
+@click.option("--throughput", is_flag=True, help="Images a second too, by threads, processes and batch.")
+@click.option("--energy", is_flag=True, help="Energy of an inference too, where the machine counts it.")
 @click.option("--pin", is_flag=True, help="Keep all models on the same cores, one for each thread.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the order within rounds.")
 @click.option(
@@ -116,6 +118,8 @@ def profile(
     max_rounds: int | None,
     starts: int | None,
     operators: bool,
+    throughput: bool,
+    energy: bool,
     pin: bool,
     seed: int,
     keep: Path | None,
@@ -149,7 +153,7 @@ def profile(
             baseline=reference,
             targets=targets,
             protocol=protocol,
-            further=Further(starts=starts, operators=operators, keep=keep),
+            further=Further(starts, operators, throughput, energy, keep),
             progress=progress,
         )
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from edgeres.errors import ConfigError, TargetError
 from edgeres.progress import Progress, silent
-from edgeres.results import ArtifactResult, Operators, Result
+from edgeres.results import ArtifactResult, Operators, Rate, Result
 from edgeres.storage import write_bytes
-from targets import latency, startup
+from targets import energy, latency, startup, throughput
 from targets.artifact import Artifact
 from targets.catalogue import about, available_target, open_session
 from targets.compression import compressed
@@ -31,11 +31,14 @@ class Further:
     """What is asked for beside latency, memory and coverage.
 
     `starts`: how often to start each artifact in a process of its own, for its start-up time. `operators`: the time of
-    each operator. `keep`: a folder for the files that compilers make, `NAME.TARGET.tflite` each.
+    each operator. `throughput`: images a second, by threads, processes and batch. `energy`: of an inference. `keep`: a
+    folder for the files that compilers make, `NAME.TARGET.tflite` each.
     """
 
     starts: int | None = None
     operators: bool = False
+    throughput: bool = False
+    energy: bool = False
     keep: Path | None = None
 
 
@@ -102,8 +105,10 @@ def _profile_on(
 def _require_targets(places: Sequence[Target], further: Further) -> None:
     if further.keep is not None and not any(isinstance(target, Compiler) for target in places):
         raise ConfigError("no target compiles a file that could be kept", fix="add one: --target ethosu:u55-256")
-    if further.operators and CPU not in places:
-        raise ConfigError("only the target 'cpu' tells the time of each operator", fix="add it: --target cpu")
+    asked = {"the time of each operator": further.operators, "throughput": further.throughput, "energy": further.energy}
+    for what, wanted in asked.items():
+        if wanted and CPU not in places:
+            raise ConfigError(f"{what} is measured on the target 'cpu' alone", fix="add it: --target cpu")
 
 
 def _further(
@@ -120,9 +125,38 @@ def _further(
             artifacts, target, threads=protocol.threads, starts=further.starts, seed=protocol.seed, progress=progress
         )
         rows = [replace(row, startup=each) for row, each in zip(rows, began, strict=True)]
-    if further.operators and target == CPU:
+    if target != CPU:
+        return rows
+    if further.throughput:
+        rates = [_throughput(artifact, protocol.seed, progress) for artifact in artifacts]
+        rows = [replace(row, throughput=each) for row, each in zip(rows, rates, strict=True)]
+    if further.energy:
+        rows = _with_energy(rows, artifacts, protocol.threads, progress)
+    if further.operators:
         rows = [_with_times(row, artifact, protocol.threads) for row, artifact in zip(rows, artifacts, strict=True)]
     return rows
+
+
+def _throughput(artifact: Artifact, seed: int, progress: Progress) -> tuple[Rate, ...]:
+    with about(artifact.path):
+        return throughput.measure(artifact.model, seed=seed, progress=progress)
+
+
+def _with_energy(
+    rows: list[ArtifactResult], artifacts: Sequence[Artifact], threads: int, progress: Progress
+) -> list[ArtifactResult]:
+    """The rows with the energy of an inference; without, and a warning, where the machine does not count it."""
+    try:
+        counters = energy.find_counters()
+    except TargetError as error:
+        _log.warning("energy is left out: %s; %s", error.message, error.fix)
+        return rows
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(open_session(artifact, CPU, threads=threads)) for artifact in artifacts]
+        for session in sessions:
+            session.time(runs=3, seconds=0.5)
+        found = energy.measure(sessions, counters, progress=progress)
+    return [replace(row, energy=each) for row, each in zip(rows, found, strict=True)]
 
 
 def _with_times(row: ArtifactResult, artifact: Artifact, threads: int) -> ArtifactResult:

@@ -14,6 +14,7 @@ from edgeres.report.operator_table import HEADS as OPERATOR_HEADS
 from edgeres.report.operator_table import operator_table
 from edgeres.report.parity import parity_flips, parity_line
 from edgeres.report.score_table import score_table
+from edgeres.report.throughput_table import ENERGY_HEADS, RATE_HEADS, energy_rows, rate_rows
 from edgeres.report.wording import NONE, NOT_PROVED, clean, difference, interval, number, size
 from edgeres.results import (
     Accuracy,
@@ -59,6 +60,9 @@ def print_result(result: Result) -> None:
         console.print(estimate_table(result))
     if any(artifact.startup for artifact in result.artifacts):
         console.print(startup_table(result))
+    for heads, rows in ((RATE_HEADS, rate_rows(result.artifacts)), (ENERGY_HEADS, energy_rows(result.artifacts))):
+        if rows:
+            console.print(plain_table(heads, rows))
     for artifact in result.artifacts:
         if (operators := operator_table(artifact)) is not None:
             console.print(plain_table(OPERATOR_HEADS, operators.rows, title=operators.title))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from edgeres.results.accuracy import Accuracy, Calibration, DataRecord, Divergence, Flip, Parity
 from edgeres.results.estimate import Estimate
 from edgeres.results.execution import CompilerEstimate, Download, Memory, Operators, OperatorTime, OperatorTimes, Proof
-from edgeres.results.latency import Condition, Conditions, Latency, Start, Startup, Trend
+from edgeres.results.latency import Condition, Conditions, Energy, Latency, Rate, Start, Startup, Trend
 from edgeres.results.result import MACHINE, SCHEMA, ArtifactResult, Result, merged, read_result
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "DataRecord",
     "Divergence",
     "Download",
+    "Energy",
     "Estimate",
     "Flip",
     "Latency",
@@ -33,6 +34,7 @@ __all__ = [
     "Operators",
     "Parity",
     "Proof",
+    "Rate",
     "Result",
     "Start",
     "Startup",

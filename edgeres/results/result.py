@@ -10,7 +10,7 @@ from typing import Any
 from edgeres.records import read_versioned, write_json
 from edgeres.results.accuracy import Accuracy, DataRecord, Parity
 from edgeres.results.execution import CompilerEstimate, Download, Memory, Operators, Proof
-from edgeres.results.latency import Latency, Startup
+from edgeres.results.latency import Energy, Latency, Rate, Startup
 
 SCHEMA = "edgeres.result/1"
 
@@ -37,6 +37,8 @@ class ArtifactResult:
     estimate: CompilerEstimate | None = None
     proof: Proof | None = None
     parity: Parity | None = None
+    throughput: tuple[Rate, ...] | None = None
+    energy: Energy | None = None
 
 
 def _now() -> str:
@@ -90,7 +92,7 @@ def _joined(one: ArtifactResult, two: ArtifactResult) -> ArtifactResult:
     if one.baseline != two.baseline:
         raise ValueError(f"{one.name} is the baseline of only one of the results")
     parts = {}
-    for name in ("accuracy", "latency", "memory", "operators", "startup", "estimate"):
+    for name in ("accuracy", "latency", "memory", "operators", "startup", "estimate", "throughput", "energy"):
         first, second = getattr(one, name), getattr(two, name)
         if first is not None and second is not None:
             raise ValueError(f"both results hold the {name} of {one.name}")
