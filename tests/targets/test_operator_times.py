@@ -13,7 +13,7 @@ from edgeres.results import read_result
 from targets.artifact import Artifact
 from targets.flatbuffer import walk
 from targets.latency import Protocol
-from targets.operator_times import by_kind, summarize, time_operators
+from targets.operator_times import again, by_kind, summarize, time_operators
 from targets.profiling import Further, profile
 from targets.runtimes.profiler_engine import Event
 from targets.sandbox import Sandbox
@@ -34,6 +34,7 @@ def test_every_operator_of_a_real_model_has_its_time(models: Models, name: str) 
     assert all(each.weight_bytes > 0 and each.activation_bytes > 0 for each in convolutions)
     assert max(each.time_ms.value for each in convolutions) > 0  # the clock counts microseconds
     assert all(each.time_ms.low <= each.time_ms.value <= each.time_ms.high for each in found.each)
+    assert again(found) == found
     # No time is lost or counted twice; what it says of the whole is a benchmark's business.
     assert sum(by_kind(found).values()) == pytest.approx(sum(each.time_ms.value for each in found.each))
 
