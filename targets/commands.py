@@ -15,6 +15,14 @@ BASELINE = click.option(
     help="What the others are compared with. [default: the first Keras file of several, else the first]",
 )
 
+DEVICE = click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    metavar="NAME|all",
+    help="On these devices, side by side; see 'edgeres devices'. Repeatable. [default: this machine]",
+)
+
 
 @click.command(short_help="Measure the accuracy of bundles, .tflite and Keras files.")
 @ARTIFACTS
@@ -22,6 +30,7 @@ BASELINE = click.option(
 @click.option("--split", default="test", show_default=True, help="train, validation, test or calibration.")
 @BASELINE
 @click.option("--target", default="cpu", show_default=True, metavar="T", help="Where to run; see 'edgeres targets'.")
+@DEVICE
 @PREPROCESS
 @click.option("--images", type=click.IntRange(min=1), metavar="N", help="Only the first N. [default: all]")
 @click.option(
@@ -37,6 +46,7 @@ def evaluate(
     split: str,
     baseline: str | None,
     target: str,
+    devices: tuple[str, ...],
     preprocess: str | None,
     images: int | None,
     margin: float,
@@ -53,14 +63,14 @@ def evaluate(
     from edgeres.data import open_dataset
     from edgeres.progress import shown
     from targets.artifact import open_compared
-    from targets.catalogue import available_target
+    from targets.devices import fleet
     from targets.evaluation import Evaluation
     from targets.evaluation import evaluate as measure
 
-    available_target(target)
+    fleet.require_targets(fleet.placed((target,), devices))
     dataset = open_dataset(source, seed=split_seed)
     opened, reference = open_compared(artifacts, baseline=baseline, preprocess_option=preprocess, trust=trust)
-    plan = Evaluation(target=target, split=split, images=images, margin_points=margin)
+    plan = Evaluation(target=target, devices=devices, split=split, images=images, margin_points=margin)
     with shown() as progress:
         result = measure(opened, dataset, baseline=reference, plan=plan, progress=progress)
 
@@ -73,6 +83,7 @@ def evaluate(
         from edgeres.history import append
 
         append(history, result)
+    fleet.require_complete(result)
 
 
 @click.command(short_help="Measure latency, memory, operators and size.")
@@ -81,6 +92,7 @@ def evaluate(
 @click.option(
     "--target", "targets", multiple=True, default=("cpu",), show_default=True, metavar="T", help="Where; repeatable."
 )
+@DEVICE
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Of the runtime."
 )
@@ -106,6 +118,7 @@ def profile(
     artifacts: tuple[str, ...],
     baseline: str | None,
     targets: tuple[str, ...],
+    devices: tuple[str, ...],
     threads: int,
     rounds: int | None,
     max_rounds: int | None,
@@ -124,12 +137,12 @@ def profile(
     """
     from edgeres.progress import shown
     from targets.artifact import open_compared
-    from targets.catalogue import available_target
+    from targets.devices import fleet
     from targets.latency import MAX_ROUNDS, MIN_ROUNDS, Protocol
     from targets.profiling import profile as measure
 
-    for name in targets:
-        available_target(name)
+    places = fleet.placed(targets, devices)
+    fleet.require_targets(places)
     least = rounds or MIN_ROUNDS
     most = max_rounds or rounds or MAX_ROUNDS
     if most < least:
@@ -140,7 +153,7 @@ def profile(
         result = measure(
             opened,
             baseline=reference,
-            targets=targets,
+            targets=places,
             protocol=protocol,
             starts=starts,
             keep=keep,
@@ -156,6 +169,7 @@ def profile(
         from edgeres.history import append
 
         append(history, result)
+    fleet.require_complete(result)
 
 
 @click.command(short_help="List the targets that can run here, and why others cannot.")

@@ -10,7 +10,7 @@ from edgeres.bundle import MODEL, Bundle, Golden
 from edgeres.results import ArtifactResult, DataRecord, Result
 from edgeres.training.run import History, RunConfig
 
-_PARTS = ("accuracy", "latency", "memory", "operators", "startup", "estimate", "proof")
+_PARTS = ("accuracy", "latency", "memory", "operators", "startup", "estimate", "proof", "failure")
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def _merged(one: ArtifactResult | None, two: ArtifactResult) -> ArtifactResult |
         if first is not None and second is not None and first != second:
             return None
         parts[name] = second if first is None else first
-    return replace(one, **parts)
+    return replace(one, **parts, device=one.device or two.device)
 
 
 def _by_target(artifacts: Sequence[ArtifactResult]) -> tuple[ArtifactResult, ...]:

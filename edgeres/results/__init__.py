@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from edgeres.results.accuracy import Accuracy, Calibration, DataRecord, Divergence, Flip
 from edgeres.results.estimate import Estimate
-from edgeres.results.execution import CompilerEstimate, Download, Memory, Operators, Proof
+from edgeres.results.execution import CompilerEstimate, DeviceRecord, Download, Failure, Memory, Operators, Proof
 from edgeres.results.latency import Condition, Conditions, Latency, Start, Startup, Trend
 from edgeres.results.result import MACHINE, SCHEMA, ArtifactResult, Result, merged, read_result
 
@@ -22,9 +22,11 @@ __all__ = [
     "Condition",
     "Conditions",
     "DataRecord",
+    "DeviceRecord",
     "Divergence",
     "Download",
     "Estimate",
+    "Failure",
     "Flip",
     "Latency",
     "Memory",

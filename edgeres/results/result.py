@@ -9,7 +9,7 @@ from typing import Any
 
 from edgeres.records import read_versioned, write_json
 from edgeres.results.accuracy import Accuracy, DataRecord
-from edgeres.results.execution import CompilerEstimate, Download, Memory, Operators, Proof
+from edgeres.results.execution import CompilerEstimate, DeviceRecord, Download, Failure, Memory, Operators, Proof
 from edgeres.results.latency import Latency, Startup
 
 SCHEMA = "edgeres.result/1"
@@ -36,6 +36,8 @@ class ArtifactResult:
     startup: Startup | None = None
     estimate: CompilerEstimate | None = None
     proof: Proof | None = None
+    device: DeviceRecord | None = None
+    failure: Failure | None = None
 
 
 def _now() -> str:
@@ -51,6 +53,10 @@ class Result:
     data: DataRecord | None = None
     schema: str = SCHEMA
     created: str = field(default_factory=_now)
+
+    def environment_of(self, artifact: ArtifactResult) -> dict[str, Any]:
+        """The machine that one of its artifacts was measured on."""
+        return artifact.device.environment if artifact.device else self.environment
 
     def write(self, path: Path) -> None:
         """Write as JSON, atomically."""
@@ -89,10 +95,10 @@ def _joined(one: ArtifactResult, two: ArtifactResult) -> ArtifactResult:
     if one.baseline != two.baseline:
         raise ValueError(f"{one.name} is the baseline of only one of the results")
     parts = {}
-    for name in ("accuracy", "latency", "memory", "operators", "startup", "estimate"):
+    for name in ("accuracy", "latency", "memory", "operators", "startup", "estimate", "failure"):
         first, second = getattr(one, name), getattr(two, name)
         if first is not None and second is not None:
             raise ValueError(f"both results hold the {name} of {one.name}")
         parts[name] = second if first is None else first
-    shared = {name: getattr(one, name) or getattr(two, name) for name in ("download_bytes", "proof")}
+    shared = {name: getattr(one, name) or getattr(two, name) for name in ("download_bytes", "proof", "device")}
     return replace(one, **shared, **parts)

@@ -9,5 +9,7 @@ one line in `DEVICES`.
 
 from __future__ import annotations
 
-DEVICES: dict[str, str] = {}
+DEVICES = {
+    "ssh": "targets.devices.ssh:open_device",
+}
 """Scheme of the URL -> "module:attribute" of a `targets.devices.device.Opener`."""

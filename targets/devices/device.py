@@ -61,6 +61,10 @@ class Device(Protocol):
         """Its name in the inventory, or its URL."""
 
     @property
+    def reconnects(self) -> int:
+        """How often the connection was lost, and made again."""
+
+    @property
     def machine(self) -> Machine:
         """What a measurement asks of it besides running models: its lock, its conditions, its description."""
 
