@@ -175,9 +175,11 @@ class Program:
 
     async def _watch(self) -> None:
         """Keep the end of what it prints until it ends."""
-        while piece := await self._process.stderr.read(1 << 16):
-            self._printed = (self._printed + piece)[-_KEPT:]
-        await self._process.wait_closed()
+        try:
+            while piece := await self._process.stderr.read(1 << 16):
+                self._printed = (self._printed + piece)[-_KEPT:]
+        finally:
+            await self._process.wait_closed()
 
     def ending(self, *, seconds: float = 2.0) -> tuple[str, Sequence[str]]:
         """How it ended, for which it is waited a little, and the last lines that it printed."""

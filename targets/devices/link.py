@@ -19,7 +19,7 @@ from typing import Any
 
 from edgeres.errors import TargetError
 from targets.devices.device import ConnectionLost
-from targets.devices.runner import ALIVE, READY, SILENCE_SECONDS
+from targets.devices.runner import ALIVE, MARK, READY, SILENCE_SECONDS
 from targets.messages import Message, MessageError, pack, unpack
 from targets.sandbox import raised
 
@@ -29,6 +29,7 @@ GRACE_SECONDS = 5.0
 _ALIVE_SECONDS = SILENCE_SECONDS / 4
 _LOOK_SECONDS = 0.5
 _PIECE = 1 << 16
+_GREETING_BYTES = 1 << 16
 _ANSWER_BYTES = 512 << 20
 
 _log = logging.getLogger(__name__)
@@ -138,6 +139,7 @@ class Link:
 
     def _receive_all(self) -> None:
         try:
+            self._skip_greeting()
             while True:
                 message = unpack(self._exactly, limit=_ANSWER_BYTES)
                 found = message.header.get("error", message.header.get("values"))
@@ -156,6 +158,14 @@ class Link:
             with self._sending:  # nobody writes any more: the numbers of these pipes may soon be those of others
                 os.close(self._requests)
             os.close(self._replies)
+
+    def _skip_greeting(self) -> None:
+        """Read past what a login shell prints, up to the mark."""
+        found = bytearray()
+        while not found.endswith(MARK):
+            if len(found) > _GREETING_BYTES:
+                raise MessageError("no runner began, only text came")
+            found += self._exactly(1)
 
     def _exactly(self, size: int) -> bytes:
         found = bytearray()

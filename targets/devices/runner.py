@@ -37,6 +37,9 @@ SILENCE_SECONDS = 60.0
 ALIVE = "alive"
 """The method that says so; the answer says the same of this side."""
 
+MARK = b"\0edgeres\0"
+"""Comes before the first answer: what a login shell printed has to be told from it."""
+
 READY = "ready"
 """What the first answer holds, of the id 0, which nobody asked for: the version of Python."""
 
@@ -68,6 +71,7 @@ class Runner:
         Raises:
             EOFError: the other side is gone, or silent for too long.
         """
+        os.write(self._replies, MARK)
         self._send({"id": 0, "values": {READY: sys.version.split()[0]}}, ())
         while True:
             message = unpack(lambda size: _exactly(requests, size), limit=1 << 40)

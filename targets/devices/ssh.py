@@ -96,13 +96,15 @@ class SshDevice:
         return self.linked().call(method, *blobs, arguments=arguments, seconds=seconds)
 
     def linked(self) -> Link:
-        """The present link; made where there is none, or the last one has ended.
+        """The present link; made where there is none, and made again where it was lost.
 
         Raises:
             TargetError: see `Connection`; the runner does not start there.
         """
         with self._guard:
-            if self._link is None or self._link.closed:
+            if self._link is not None and self._link.closed:
+                self.restore(self._link)
+            if self._link is None:
                 self._link = self._connect()
             return self._link
 
@@ -115,7 +117,7 @@ class SshDevice:
         with self._guard:
             if self._link is not lost:  # another thread has done so
                 return
-            self.close()
+            self._disconnect()
             deadline = time.monotonic() + self._patience.reconnect
             while (link := self._connected_again(deadline)) is None:
                 time.sleep(self._patience.pause)
@@ -134,7 +136,7 @@ class SshDevice:
 
     def _connect(self) -> Link:
         library()
-        self.close()
+        self._disconnect()
         self._connection = self._enter()
         sources = self._sources
         words = [self._python, "-c", RECEIVER, str(len(sources)), sha256_bytes(sources)]
@@ -246,7 +248,13 @@ class SshDevice:
     def close(self) -> None:
         """See `Device.close`."""
         with self._guard:
-            link, self._link = self._link, None
+            self._disconnect()
+            self._link = None
+
+    def _disconnect(self) -> None:
+        """End what there is; a link that is lost stays known as such until there is a new one."""
+        with self._guard:
+            link = self._link
             connection, self._connection = self._connection, None
             if link is not None:
                 link.close()
