@@ -16,7 +16,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgeres.errors import ConfigError, TargetError, require
@@ -75,8 +75,17 @@ def library() -> Any:
     return found
 
 
-@cache
+_starting = Lock()
+
+
 def _loop() -> asyncio.AbstractEventLoop:
+    """The one event loop; a cache alone would start several for threads that come at once."""
+    with _starting:
+        return _started()
+
+
+@cache
+def _started() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     Thread(target=loop.run_forever, name="ssh", daemon=True).start()
     return loop
