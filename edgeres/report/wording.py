@@ -11,6 +11,7 @@ from edgeres.results import Estimate, Proof
 NONE = "–"
 
 NOT_PROVED = "NOT PROVED"
+NOT_MEASURED = "NOT MEASURED"
 
 
 def difference(proof: Proof) -> str:

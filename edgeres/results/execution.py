@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from edgeres.results.estimate import Estimate
 
@@ -84,6 +85,28 @@ class Proof:
     largest: float
     accepted: float
     flips: int
+
+
+@dataclass(frozen=True)
+class DeviceRecord:
+    """The device that an artifact ran on, where that is not the machine on which edgeres did.
+
+    `environment`: its hardware and software, in the words of the result's. `reconnects`: how often the connection was
+    lost meanwhile, and made again.
+    """
+
+    name: str
+    environment: dict[str, Any]
+    reconnects: int = 0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an artifact has no figures on a device, while others have: the error, and what to do."""
+
+    message: str
+    details: tuple[str, ...] = ()
+    fix: str | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 from time import perf_counter_ns
 from typing import Any
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from edgeres.errors import ModelError, TargetError
 from targets.memory import reset_peak, resident
+from targets.target import Availability
 from targets.worker import Answer
 
 PACKAGES = ("ai_edge_litert", "tflite_runtime")
@@ -31,6 +33,27 @@ _PEAK_RUNS = 3
 def installed_package() -> str | None:
     """The package that is used here, without importing it."""
     return next((name for name in PACKAGES if importlib.util.find_spec(name) is not None), None)
+
+
+def available() -> Availability:
+    """Which runtime would run here, by its metadata; nothing native is imported."""
+    package = installed_package()
+    if package is None:
+        why = "neither ai-edge-litert nor tflite-runtime is installed"
+        return Availability(available=False, why=why, fix="pip install ai-edge-litert")
+    name = package.replace("_", "-")
+    version, numpy = f"{name} {_version(name)}", _version("numpy")
+    if package == "tflite_runtime" and not numpy.startswith("1."):
+        why = f"{version} needs numpy 1, {numpy} is installed"
+        return Availability(available=False, version=version, why=why, fix="pip install 'numpy<2'")
+    return Availability(available=True, version=version)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "of unknown version"
 
 
 @dataclass(frozen=True)
