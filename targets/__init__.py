@@ -11,6 +11,8 @@ TARGETS = {
     "cpu": "targets.runtimes.cpu:CPU",
     "reference": "targets.runtimes.cpu:REFERENCE",
     "builtin": "targets.runtimes.cpu:BUILTIN",
+    "openvino": "targets.runtimes.openvino:OPENVINO",
+    "onnxruntime": "targets.runtimes.onnxruntime:ONNXRUNTIME",
     "micro": "targets.runtimes.micro:MICRO",
     "ethosu": "targets.runtimes.ethosu:ETHOSU",
     "external": "targets.runtimes.external:EXTERNAL",

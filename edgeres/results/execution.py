@@ -22,6 +22,7 @@ class Operators:
     """What ran where: `nodes` of the plan before delegation, how many of them a `delegate` took.
 
     `kinds` counts the operators of the file; `left` counts those that no delegate took; `time_ms` is per operator.
+    `precision` counts the operators of the runtime's own graph by the type that they compute in, where it tells.
     """
 
     nodes: int
@@ -30,6 +31,7 @@ class Operators:
     kinds: dict[str, int] | None = None
     left: dict[str, int] | None = None
     time_ms: dict[str, float] | None = None
+    precision: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)
