@@ -15,6 +15,7 @@ TARGETS = {
     "onnxruntime": "targets.runtimes.onnxruntime:ONNXRUNTIME",
     "micro": "targets.runtimes.micro:MICRO",
     "ethosu": "targets.runtimes.ethosu:ETHOSU",
+    "edgetpu": "targets.runtimes.edgetpu:EDGETPU",
     "external": "targets.runtimes.external:EXTERNAL",
 }
 """Target name -> "module:attribute" of a `targets.target.Target`, or of a `Family` of them."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from edgeres.errors import TargetError
 from targets.runtimes.invoked import refusal
+from targets.runtimes.plain import plain
 from targets.worker import Answer
 
 OPSET = 17
@@ -35,7 +36,7 @@ class Engine:
     def convert(self, model: bytes) -> Answer:
         """Returns the ONNX file: a batch of 1; int8 activations, input and output included, as uint8."""
         with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
-            Path(file.name).write_bytes(model)
+            Path(file.name).write_bytes(plain(model))
             try:
                 written, _ = self._converter.from_tflite(file.name, opset=OPSET)
             except Exception as error:  # the converter raises whatever its handlers do

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgeres.errors import TargetError
 from targets.runtimes.invoked import InvokedEngine, refusal
+from targets.runtimes.plain import plain
 from targets.scaling import dequantize, quantize
 from targets.worker import Answer
 
@@ -41,8 +42,9 @@ class Engine(InvokedEngine):
     def load(self, model: bytes, *, threads: int, ports: dict[str, Any]) -> Answer:
         """Compile a model for a batch of 1; `ports` are those of its file, which are returned."""
         self._ports = ports
+        content = plain(model)
         with tempfile.NamedTemporaryFile(suffix=".tflite") as file, self._loading():  # it reads no bytes
-            Path(file.name).write_bytes(model)
+            Path(file.name).write_bytes(content)
             with refusal("OpenVINO refuses the model"):
                 network = self._core.read_model(file.name)
                 if network.input(0).partial_shape.is_dynamic:

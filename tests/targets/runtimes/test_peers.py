@@ -61,7 +61,10 @@ print([name for name in sys.modules if name in ("openvino", "onnx", "onnxruntime
 
 
 @PEERS
-@pytest.mark.parametrize(("name", "largest"), [("float32", 1e-6), ("float16", 1e-6), ("int8", 10), ("fifty_int8", 10)])
+@pytest.mark.parametrize(
+    ("name", "largest"),
+    [("float32", 1e-6), ("float16", 1e-6), ("buffer_offset", 1e-6), ("int8", 10), ("fifty_int8", 10)],
+)
 def test_it_computes_what_the_reference_kernels_compute(
     target: Peer, name: str, largest: float, models: Models
 ) -> None:
