@@ -15,7 +15,17 @@ from edgeres.report.operator_table import operator_table
 from edgeres.report.parity import parity_flips, parity_line
 from edgeres.report.score_table import score_table
 from edgeres.report.throughput_table import ENERGY_HEADS, RATE_HEADS, energy_rows, rate_rows
-from edgeres.report.wording import NONE, NOT_MEASURED, NOT_PROVED, clean, difference, interval, number, size
+from edgeres.report.wording import (
+    NONE,
+    NOT_MEASURED,
+    NOT_PROVED,
+    clean,
+    difference,
+    interval,
+    number,
+    precisions,
+    size,
+)
 from edgeres.results import (
     Accuracy,
     ArtifactResult,
@@ -242,4 +252,5 @@ def _operators(operators: Operators | None) -> str:
         return NONE
     by = f" by {operators.delegate}" if operators.delegate and operators.delegated else ""
     left = ", ".join(f"{count} {kind}" for kind, count in sorted((operators.left or {}).items()))
-    return f"{operators.delegated} of {operators.nodes}{by}{f'; left: {left}' if left else ''}"
+    parts = (f"{operators.delegated} of {operators.nodes}{by}", left and f"left: {left}", precisions(operators))
+    return "; ".join(filter(None, parts))

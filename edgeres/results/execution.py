@@ -60,7 +60,8 @@ class Operators:
     """What ran where: `nodes` of the plan before delegation, how many of them a `delegate` took.
 
     `kinds` counts the operators of the file; `left` counts those that no delegate took; `time_ms` is per operator,
-    `timed` per operator with intervals and bytes.
+    `timed` per operator with intervals and bytes. `precision` counts the operators of the runtime's own graph by the
+    type that they compute in, where it tells.
     """
 
     nodes: int
@@ -70,6 +71,7 @@ class Operators:
     left: dict[str, int] | None = None
     time_ms: dict[str, float] | None = None
     timed: OperatorTimes | None = None
+    precision: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)

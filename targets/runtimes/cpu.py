@@ -50,13 +50,22 @@ class CpuTarget:
             ConfigError: a number of threads out of range.
             TargetError: no runtime is installed; it refuses the model, or dies on it.
         """
-        if not 1 <= threads <= MAX_THREADS:
-            raise ConfigError(f"threads must be in 1…{MAX_THREADS}, found {threads}", fix="give another --threads")
+        check_threads(threads)
         graph = classifier_graph(model)
         if launch is None:
             require_available(self)
         arguments = {"resolver": self.resolver, "threads": threads}
         return EngineSession(_ENGINE, model, graph, arguments=arguments, limits=limits, launch=launch)
+
+
+def check_threads(threads: int) -> None:
+    """Refuse a number of threads that no machine has.
+
+    Raises:
+        ConfigError: it is not in 1 … `MAX_THREADS`.
+    """
+    if not 1 <= threads <= MAX_THREADS:
+        raise ConfigError(f"threads must be in 1…{MAX_THREADS}, found {threads}", fix="give another --threads")
 
 
 CPU = CpuTarget(name="cpu", resolver="AUTO")

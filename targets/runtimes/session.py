@@ -16,7 +16,7 @@ from targets.flatbuffer import walk
 from targets.graph import Graph
 from targets.memory import Growth
 from targets.operators import Plan, coverage
-from targets.runtimes.interpreter import FirstRun
+from targets.runtimes.invoked import FirstRun
 from targets.sandbox import Limits, Sandbox
 from targets.scaling import dequantize, quantize
 from targets.target import Signature
