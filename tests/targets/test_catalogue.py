@@ -11,7 +11,7 @@ from targets.target import Family
 from tests.targets.double import DoubleSession, DoubleTarget
 
 OFF = DoubleTarget(lambda _: DoubleSession(), name="off", why="it is not plugged in")
-ALONE = ("edgetpu",)
+ALONE = ("browser", "edgetpu")
 """Families that have a member without a name behind the colon."""
 
 MODEL = Artifact("m", "path/m.tflite", "tflite", b"")
