@@ -136,7 +136,7 @@ class BrowserSession(EngineSession):
 class BrowserFamily:
     """Both ways."""
 
-    usage: str = "browser:webgpu"
+    usage: str = "browser[:webgpu]"
     kind: str = "browser"
 
     def check(self) -> Availability:

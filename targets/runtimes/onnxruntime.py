@@ -71,7 +71,7 @@ class OnnxSession(PeerSession):
         return values
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def as_onnx(model: bytes) -> bytes:
     """A `.tflite` as an ONNX file, with uint8 where its activations are int8.
 
