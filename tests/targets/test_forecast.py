@@ -13,7 +13,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from filelock import FileLock
 
 from edgeres.console import run
@@ -33,6 +35,7 @@ from targets.runtimes.openvino import OPENVINO
 from targets.sandbox import Sandbox
 from tests.targets import forecast_models as source
 from tests.targets.conftest import Models
+from tests.targets.forge import forge
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +210,43 @@ def test_the_edge_tpu_takes_what_comes_before_the_first_operator_that_it_lacks(n
     found = of(networks["gelu.int8"], "edgetpu")
     assert (found.verdict, found.taken, found.blocked[0].layer) == ("in part", 1, "odd")
     assert of(networks["resnet8.int8"], "edgetpu").verdict == "runs"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sparse",
+        "int4",
+        "int16",
+        "while_loop",
+        "two_inputs",
+        "two_outputs",
+        "map_to_map",
+        "open_size",
+        "logarithm",
+        "gray",
+    ],
+)
+def test_any_file_that_passes_the_walk_has_its_forecasts(name: str, models: Models) -> None:
+    assert [each.target for each in forecast(models(name))] == list(ALL)
+
+
+@pytest.mark.parametrize("kind", ["CONV_2D", "ADD", "MUL", "AVERAGE_POOL_2D", "MAX_POOL_2D", "HARD_SWISH", "QUANTIZE"])
+def test_operators_that_make_no_sense_have_forecasts_and_no_traceback(kind: str, models: Models) -> None:
+    """Every operator is given another kind: shapes, inputs, scales and options do not fit it."""
+
+    def change(model: Any) -> None:
+        for code in model.operatorCodes:
+            code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, kind)
+
+    def flatten(model: Any) -> None:
+        change(model)
+        for tensor in model.subgraphs[0].tensors:
+            tensor.shape = np.array([int(np.prod(tensor.shape))], np.int32)
+            tensor.shapeSignature = tensor.quantization = None
+
+    for way in (change, flatten):
+        assert [each.target for each in forecast(forge(models("int8"), way))] == list(ALL)
 
 
 def test_several_targets_are_forecast_at_once_in_a_table_and_in_json(
