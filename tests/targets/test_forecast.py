@@ -77,6 +77,7 @@ def again(held: list[Sandbox], engine: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_what_xnnpack_leaves_is_what_was_forecast(networks: dict[str, bytes]) -> None:
     wrong, left = {}, Counter[str]()
     with Sandbox("targets.runtimes.interpreter:Engine") as sandbox:
@@ -96,6 +97,7 @@ def test_what_xnnpack_leaves_is_what_was_forecast(networks: dict[str, bytes]) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.skipif(not MICRO.check().available, reason=str(MICRO.check().why))
 def test_tflite_micro_runs_what_was_forecast_and_blames_a_forecast_layer(networks: dict[str, bytes]) -> None:
     wrong, engine, refused = {}, "targets.runtimes.micro_engine:Engine", 0
@@ -119,6 +121,7 @@ def test_tflite_micro_runs_what_was_forecast_and_blames_a_forecast_layer(network
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.skipif(not ETHOSU.check().available, reason=str(ETHOSU.check().why))
 def test_vela_leaves_the_layers_that_were_forecast(networks: dict[str, bytes]) -> None:
     wrong, engine, verdicts = {}, "targets.runtimes.ethosu_engine:Engine", Counter[str]()
@@ -151,6 +154,7 @@ def test_vela_leaves_the_layers_that_were_forecast(networks: dict[str, bytes]) -
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     "target",
     [
@@ -206,6 +210,7 @@ def test_the_edge_tpu_takes_8_bits_one_subgraph_and_fixed_sizes(models: Models) 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_the_edge_tpu_takes_what_comes_before_the_first_operator_that_it_lacks(networks: dict[str, bytes]) -> None:
     found = of(networks["gelu.int8"], "edgetpu")
     assert (found.verdict, found.taken, found.blocked[0].layer) == ("in part", 1, "odd")
