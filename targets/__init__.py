@@ -15,6 +15,7 @@ TARGETS = {
     "onnxruntime": "targets.runtimes.onnxruntime:ONNXRUNTIME",
     "micro": "targets.runtimes.micro:MICRO",
     "ethosu": "targets.runtimes.ethosu:ETHOSU",
+    "browser": "targets.runtimes.browser:BROWSER",
     "edgetpu": "targets.runtimes.edgetpu:EDGETPU",
     "external": "targets.runtimes.external:EXTERNAL",
 }

@@ -7,6 +7,9 @@ from targets.forecast.rules import Blocked, Rules, kinds
 from targets.forecast.view import Node
 from targets.runtimes.ethosu import ETHOSU
 
+_MAP = 4
+"""Dimensions of an image's activations, and of a convolution's weights."""
+
 _STRIDE, _WINDOW, _HEIGHT = 3, 8, 256
 _KERNEL_HEIGHT, _KERNEL = 64, 64 * 64
 _DIMENSION = 65535
@@ -21,14 +24,16 @@ _SHARED = (
 
 def _strides(node: Node) -> str | None:
     width, height = node.number("stride_width"), node.number("stride_height")
-    shape = node.outputs[0].shape
-    if len(shape) == 4 and max(height if shape[1] > 1 else 1, width if shape[2] > 1 else 1) > _STRIDE:
+    shape = node.outputs[0].shape if node.outputs else ()
+    if len(shape) == _MAP and max(height if shape[1] > 1 else 1, width if shape[2] > 1 else 1) > _STRIDE:
         return f"Vela has no {node.kind} with a stride of {width}x{height}, only up to {_STRIDE}"
     return None
 
 
 def _kernels(node: Node) -> str | None:
     if node.kind not in ("CONV_2D", "DEPTHWISE_CONV_2D") or node.weights is None:
+        return None
+    if len(node.weights.shape) != _MAP:
         return None
     height, width = (
         node.number(f"dilation_{side}") * (size - 1) + 1
@@ -41,12 +46,13 @@ def _kernels(node: Node) -> str | None:
 
 def _windows(node: Node) -> str | None:
     width, height = node.number("filter_width"), node.number("filter_height")
+    given, made = (tensors[0] if tensors else None for tensors in (node.inputs, node.outputs))
+    if given is None or made is None or len(given.shape) != _MAP or len(made.shape) != _MAP:
+        return None
     if node.kind in ("AVERAGE_POOL_2D", "MAX_POOL_2D") and (height > _HEIGHT or height * width > _HEIGHT**2):
         return f"Vela has no {node.kind} with a window of {width}x{height}"
-    if node.kind != "AVERAGE_POOL_2D" or (given := node.inputs[0]) is None:
-        return None
-    padded = node.outputs[0].shape[1] > (given.shape[1] - height) // node.number("stride_height") + 1
-    if padded and max(width, height) > _WINDOW:
+    padded = made.shape[1] > (given.shape[1] - height) // max(1, node.number("stride_height")) + 1
+    if node.kind == "AVERAGE_POOL_2D" and padded and max(width, height) > _WINDOW:
         return f"Vela has no padded AVERAGE_POOL_2D with a window of {width}x{height}, only up to {_WINDOW}"
     return None
 

@@ -19,8 +19,10 @@ def _scales(node: Node) -> str | None:
     if node.form != "int8" or node.kind not in ("ADD", "SUB", "MUL"):
         return None
     given = [tensor.scales[0] for tensor in node.inputs if tensor is not None and tensor.scales]
-    made = node.outputs[0].scales[0]
-    ratios = [given[0] * given[1] / made] if node.kind == "MUL" else [scale / made for scale in given]
+    made = [tensor.scales[0] for tensor in node.outputs if tensor.scales and tensor.scales[0]]
+    if len(given) != 2 or len(made) != 1:
+        return f"XNNPACK has no {node.kind} without scales"
+    ratios = [given[0] * given[1] / made[0]] if node.kind == "MUL" else [scale / made[0] for scale in given]
     low, high = _PRODUCTS if node.kind == "MUL" else _SUMS
     if all(low <= ratio < high for ratio in ratios):
         return None

@@ -83,7 +83,7 @@ class EdgeTpuTarget:
 class EdgeTpuFamily:
     """All devices."""
 
-    usage: str = "edgetpu:DEVICE"
+    usage: str = "edgetpu[:DEVICE]"
     kind: str = "npu"
 
     def check(self) -> Availability:

@@ -22,8 +22,9 @@ _PACKAGES = ("onnxruntime", "tf2onnx", "onnx", "tensorflow")
 _MAX_ANSWER = 2 << 30
 """Bytes: a message of protocol buffers, which an ONNX file is, cannot be larger."""
 
-_TOLERANCE = Tolerance(steps=8, share=1e-2)
-"""Floats with weights in int8 are computed in another way: here activations stay float."""
+_TOLERANCE = Tolerance(steps=16, share=1e-2)
+"""Every layer may round in another way: scores of a ResNet-50 in int8 were seen 10 steps away. Integer weights beside
+float activations are computed as floats here, which is another way, too."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class OnnxSession(PeerSession):
         return values
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def as_onnx(model: bytes) -> bytes:
     """A `.tflite` as an ONNX file, with uint8 where its activations are int8.
 

@@ -16,8 +16,9 @@ from targets.target import Availability, Tolerance, require_available
 
 _ENGINE = "targets.runtimes.openvino_engine:Engine"
 
-_TOLERANCE = Tolerance(steps=10, share=1e-2)
-"""Floats with weights in int8 are computed in another way: here activations stay float."""
+_TOLERANCE = Tolerance(steps=16, share=1e-2)
+"""Every layer may round in another way: scores of a ResNet-50 in int8 were seen 10 steps away. Integer weights beside
+float activations are computed as floats here, which is another way, too."""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,9 @@ def networks(keras: Any) -> Iterator[tuple[str, Any]]:
 
     for name in ("resnet8", "resnet20-A", "resnet20v2", "plain20"):
         yield name, find_network(name).build(classes=10, width=0.5)
+    for name in ("resnet50", "resnet18v2", "vgg16", "alexnet", "densenet121"):
+        network = find_network(name)
+        yield name, network.build(classes=10, width=0.125, input_size=max(32, network.smallest))
     for name, layers in odd(keras).items():
         yield name, single(keras, name, layers)
 

@@ -13,7 +13,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from filelock import FileLock
 
 from edgeres.console import run
@@ -33,6 +35,7 @@ from targets.runtimes.openvino import OPENVINO
 from targets.sandbox import Sandbox
 from tests.targets import forecast_models as source
 from tests.targets.conftest import Models
+from tests.targets.forge import forge
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +77,7 @@ def again(held: list[Sandbox], engine: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_what_xnnpack_leaves_is_what_was_forecast(networks: dict[str, bytes]) -> None:
     wrong, left = {}, Counter[str]()
     with Sandbox("targets.runtimes.interpreter:Engine") as sandbox:
@@ -93,6 +97,7 @@ def test_what_xnnpack_leaves_is_what_was_forecast(networks: dict[str, bytes]) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.skipif(not MICRO.check().available, reason=str(MICRO.check().why))
 def test_tflite_micro_runs_what_was_forecast_and_blames_a_forecast_layer(networks: dict[str, bytes]) -> None:
     wrong, engine, refused = {}, "targets.runtimes.micro_engine:Engine", 0
@@ -116,6 +121,7 @@ def test_tflite_micro_runs_what_was_forecast_and_blames_a_forecast_layer(network
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.skipif(not ETHOSU.check().available, reason=str(ETHOSU.check().why))
 def test_vela_leaves_the_layers_that_were_forecast(networks: dict[str, bytes]) -> None:
     wrong, engine, verdicts = {}, "targets.runtimes.ethosu_engine:Engine", Counter[str]()
@@ -148,6 +154,7 @@ def test_vela_leaves_the_layers_that_were_forecast(networks: dict[str, bytes]) -
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     "target",
     [
@@ -203,10 +210,48 @@ def test_the_edge_tpu_takes_8_bits_one_subgraph_and_fixed_sizes(models: Models) 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_the_edge_tpu_takes_what_comes_before_the_first_operator_that_it_lacks(networks: dict[str, bytes]) -> None:
     found = of(networks["gelu.int8"], "edgetpu")
     assert (found.verdict, found.taken, found.blocked[0].layer) == ("in part", 1, "odd")
     assert of(networks["resnet8.int8"], "edgetpu").verdict == "runs"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sparse",
+        "int4",
+        "int16",
+        "while_loop",
+        "two_inputs",
+        "two_outputs",
+        "map_to_map",
+        "open_size",
+        "logarithm",
+        "gray",
+    ],
+)
+def test_any_file_that_passes_the_walk_has_its_forecasts(name: str, models: Models) -> None:
+    assert [each.target for each in forecast(models(name))] == list(ALL)
+
+
+@pytest.mark.parametrize("kind", ["CONV_2D", "ADD", "MUL", "AVERAGE_POOL_2D", "MAX_POOL_2D", "HARD_SWISH", "QUANTIZE"])
+def test_operators_that_make_no_sense_have_forecasts_and_no_traceback(kind: str, models: Models) -> None:
+    """Every operator is given another kind: shapes, inputs, scales and options do not fit it."""
+
+    def change(model: Any) -> None:
+        for code in model.operatorCodes:
+            code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, kind)
+
+    def flatten(model: Any) -> None:
+        change(model)
+        for tensor in model.subgraphs[0].tensors:
+            tensor.shape = np.array([int(np.prod(tensor.shape))], np.int32)
+            tensor.shapeSignature = tensor.quantization = None
+
+    for way in (change, flatten):
+        assert [each.target for each in forecast(forge(models("int8"), way))] == list(ALL)
 
 
 def test_several_targets_are_forecast_at_once_in_a_table_and_in_json(
