@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from edgeres.errors import ModelError
 from targets.flatbuffer import walk
-from targets.graph import Operator, Subgraph
+from targets.graph import Subgraph
 from targets.layer_names import layer_names
+from targets.pointwise import strided_1x1
 from targets.runtimes.cpu import CPU
 
 SIDE = 3
@@ -30,18 +31,6 @@ _IMAGES = 2
 _SAME = flatbuffer_utils.schema_fb.Padding.SAME
 
 _log = logging.getLogger(__name__)
-
-
-def strided_1x1(graph: Subgraph) -> list[int]:
-    """The places of the operators that are convolutions of a 1x1 kernel which skip positions of their input."""
-    return [place for place, operator in enumerate(graph.operators) if _is_strided_1x1(graph, operator)]
-
-
-def _is_strided_1x1(graph: Subgraph, operator: Operator) -> bool:
-    if operator.kind != "CONV_2D":
-        return False
-    image, kernel, result = (graph.tensors[index].shape for index in (*operator.inputs[:2], operator.outputs[0]))
-    return kernel[1:3] == (1, 1) and image[1:3] != result[1:3]
 
 
 def widened(model: bytes) -> bytes:

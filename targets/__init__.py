@@ -14,5 +14,6 @@ TARGETS = {
     "micro": "targets.runtimes.micro:MICRO",
     "ethosu": "targets.runtimes.ethosu:ETHOSU",
     "external": "targets.runtimes.external:EXTERNAL",
+    "gpu": "targets.runtimes.gpu:GPU",
 }
 """Target name -> "module:attribute" of a `targets.target.Target`, or of a `Family` of them."""

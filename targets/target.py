@@ -151,6 +151,33 @@ class Compiler(Target, Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Fault:
+    """What a target computes wrong in a model, for a reason that is known: a sentence, and how to avoid it."""
+
+    text: str
+    fix: str
+
+
+@runtime_checkable
+class Accelerator(Target, Protocol):
+    """A target that runs on another device than it seems to, or computes something wrong: it tells which, and what."""
+
+    def device(self) -> str:
+        """What really runs a model here, as its runtime names it.
+
+        Raises:
+            TargetError: it cannot run here.
+        """
+
+    def faults(self, model: bytes) -> tuple[Fault, ...]:
+        """The known faults that a model meets, each found by running the operator, as far as there are any.
+
+        Raises:
+            EdgeresError: see `Target.open`.
+        """
+
+
 @runtime_checkable
 class Family(Protocol):
     """Targets that differ by what follows a colon: `ethosu:u55-256`, `external:PATH`."""

@@ -37,7 +37,9 @@ class Proof:
     """Whether a target computed what the reference kernels compute, on `images` random images of the model's input.
 
     `largest`: the largest difference of a score, in quantization steps of an integer output, else in the scores' own
-    unit; `accepted`: the most that the target is allowed. `flips`: images whose top-1 class differs.
+    unit; `accepted`: the most that the target is allowed. `flips`: images whose top-1 class differs. `device`: what
+    really ran it, as the runtime names it, where that is not the target's name. `faults`: known faults of the target's
+    that the model meets, which fail the proof, and the `fix` for them.
     """
 
     passed: bool
@@ -45,6 +47,9 @@ class Proof:
     largest: float
     accepted: float
     flips: int
+    device: str | None = None
+    faults: tuple[str, ...] | None = None
+    fix: str | None = None
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import gc
 import importlib
 import importlib.util
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 
 from edgeres.errors import ModelError, TargetError
 from targets.memory import reset_peak, resident
+from targets.runtimes.refusal import refusal
 from targets.worker import Answer
 
 PACKAGES = ("ai_edge_litert", "tflite_runtime")
@@ -48,7 +47,7 @@ class Engine:
         package = installed_package()
         if package is None:
             raise TargetError("no TFLite runtime is installed", fix="pip install ai-edge-litert")
-        with _refusal(f"{package} cannot be loaded"):
+        with refusal(f"{package} cannot be loaded"):
             self._runtime = importlib.import_module(f"{package}.interpreter")
         self._before = resident().now_bytes
         self._interpreter: Any = None
@@ -63,10 +62,10 @@ class Engine:
         reset_peak()
         delegates = []
         if delegate:
-            with _refusal(f"the delegate {delegate} cannot be loaded"):
+            with refusal(f"the delegate {delegate} cannot be loaded"):
                 delegates = [self._runtime.load_delegate(delegate, options)]
         began = perf_counter_ns()
-        with _refusal("the runtime refuses the model"):
+        with refusal("the runtime refuses the model"):
             self._interpreter = self._runtime.Interpreter(
                 model_content=model,
                 num_threads=threads,
@@ -108,7 +107,7 @@ class Engine:
         invoke, enough, times = self._interpreter.invoke, round(seconds * 1e9), []
         gc.disable()
         try:
-            with _refusal("the model cannot be run"):
+            with refusal("the model cannot be run"):
                 began = perf_counter_ns()
                 while True:
                     before = perf_counter_ns()
@@ -145,7 +144,7 @@ class Engine:
         self._interpreter.set_tensor(self._input["index"], image)
 
     def _invoke(self) -> None:
-        with _refusal("the model cannot be run"):
+        with refusal("the model cannot be run"):
             self._interpreter.invoke()
 
 
@@ -157,13 +156,3 @@ def _port(noun: str, details: dict[str, Any]) -> dict[str, Any]:
         f"{noun}_scale": float(scale),
         f"{noun}_zero_point": int(zero_point),
     }
-
-
-@contextmanager
-def _refusal(problem: str) -> Iterator[None]:
-    """Turn what the runtime's bindings raise into a TargetError that says what was attempted."""
-    try:
-        yield
-    except (ValueError, RuntimeError, SystemError, ImportError, OSError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:500] or type(error).__name__
-        raise TargetError(f"{problem}: {reason}", fix="choose another target, or update the runtime") from error

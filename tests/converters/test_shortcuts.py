@@ -9,11 +9,12 @@ from tf_keras import layers
 
 from converters.export import to_flatbuffer
 from converters.quantization.post_training import quantize
-from converters.shortcuts import around, padding_before, strided_1x1, widened
+from converters.shortcuts import around, padding_before, widened
 from edgeres.bundle import open_bundle
 from edgeres.console import run
 from edgeres.errors import ModelError
 from targets.flatbuffer import walk
+from targets.pointwise import strided_1x1
 from targets.runtimes.cpu import CPU, REFERENCE, CpuTarget
 from tests.trained import Bundles, Trained
 
