@@ -7,30 +7,39 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 
-from edgeres.data.dataset import Dataset
+from edgeres.data.dataset import Dataset, Split
 from edgeres.data.origin import require_same_splits
 from edgeres.errors import ConfigError
+from edgeres.native_output import resolve_muted
 from edgeres.preprocess import Preprocess
 from edgeres.progress import Progress, silent
-from edgeres.results import ArtifactResult, Result
+from edgeres.results import ArtifactResult, Parity, Result
 from targets import accuracy
 from targets.artifact import Artifact
 from targets.catalogue import available_target, open_session
 from targets.compression import compressed
+from targets.crew import sessions_each
 from targets.environment import describe
 from targets.proof import prove
+
+_KERAS_PARITY = "converters.parity:keras_parity"
+"""`(artifact, split, columns) -> Parity` of a Keras file, in the layer above: a device has neither."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is measured: on which target, on the first `images` of which split, within which margin of the baseline."""
+    """What is measured: on which target, on the first `images` of which split, within which margin of the baseline.
+
+    `parity`: whether the flatbuffer of a Keras file is held against Keras itself.
+    """
 
     target: str = "cpu"
     split: str = "test"
     images: int | None = None
     margin_points: float = 1.0
+    parity: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.margin_points <= 100:  # also where it is NaN
@@ -48,7 +57,7 @@ def evaluate(
 ) -> Result:
     """Measure the accuracy of every artifact; `baseline` is the place of the one that the others are compared with.
 
-    One thread each: the sessions run side by side, and thread counts leave the numbers alone.
+    Of one thread each, as many sessions run side by side as keep the cores busy: neither changes the numbers.
 
     Raises:
         EdgeresError: see `targets.accuracy.measure`, `targets.accuracy.entrant`, `targets.catalogue`.
@@ -63,15 +72,25 @@ def evaluate(
         require_same_splits(artifact.origin, dataset, where=artifact.path)
         accuracy.output_order(artifact.path, artifact.labels, dataset)
     with ExitStack() as stack:
-        sessions = [stack.enter_context(open_session(artifact, target)) for artifact in artifacts]
+        count = sessions_each(target, artifacts, images=len(split))
         entrants = [
-            accuracy.entrant(artifact.path, session, preprocess=contract, labels=artifact.labels, dataset=dataset)
-            for artifact, session, contract in zip(artifacts, sessions, contracts, strict=True)
+            accuracy.entrant(
+                artifact.path,
+                *(stack.enter_context(open_session(artifact, target)) for _ in range(count)),
+                preprocess=contract,
+                labels=artifact.labels,
+                dataset=dataset,
+            )
+            for artifact, contract in zip(artifacts, contracts, strict=True)
         ]
         measured, record = accuracy.measure(
             entrants, split, dataset, baseline=baseline, margin_points=plan.margin_points, progress=progress
         )
-        proofs = [prove(artifact, session, target) for artifact, session in zip(artifacts, sessions, strict=True)]
+        proofs = [prove(artifact, one.sessions[0], target) for artifact, one in zip(artifacts, entrants, strict=True)]
+        parities = [
+            _parity(artifact, one, split) if plan.parity else None
+            for artifact, one in zip(artifacts, entrants, strict=True)
+        ]
     return Result(
         environment=environment,
         data=record,
@@ -86,10 +105,21 @@ def evaluate(
                 baseline=place == baseline,
                 accuracy=figures,
                 proof=proof,
+                parity=parity,
             )
-            for place, (artifact, figures, proof) in enumerate(zip(artifacts, measured, proofs, strict=True))
+            for place, (artifact, figures, proof, parity) in enumerate(
+                zip(artifacts, measured, proofs, parities, strict=True)
+            )
         ),
     )
+
+
+def _parity(artifact: Artifact, entrant: accuracy.Entrant, split: Split) -> Parity | None:
+    """Of a Keras file, which is measured as a flatbuffer: whether that is what Keras computes."""
+    if artifact.kind != "keras":
+        return None
+    found: Parity = resolve_muted(_KERAS_PARITY)(artifact, split, entrant.columns)
+    return found
 
 
 def _warn_of_contracts(artifacts: Sequence[Artifact], contracts: Sequence[Preprocess], baseline: int) -> None:

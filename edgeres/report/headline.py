@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeres.preprocess import Preprocess
+from edgeres.report.parity import statement
 from edgeres.report.story import Comparison, Story
 from edgeres.report.wording import NOT_PROVED, difference, level, number, points, size, spoken, times
 from edgeres.results import Accuracy, ArtifactResult, Latency
@@ -113,6 +114,11 @@ def sentences(story: Story) -> tuple[Sentence, ...]:
         Sentence(f"{artifact.name} on {artifact.target}", f"{NOT_PROVED}: {difference(artifact.proof)}.")
         for artifact in artifacts
         if artifact.proof and not artifact.proof.passed
+    ]
+    said += [
+        Sentence(artifact.name, f"{statement(artifact.parity)}.")
+        for artifact in artifacts
+        if artifact.parity and not artifact.parity.passed
     ]
     said += [_about(comparison, artifact) for comparison in story.comparisons for artifact in comparison.others]
     said += [

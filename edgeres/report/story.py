@@ -10,7 +10,18 @@ from edgeres.bundle import MODEL, Bundle, Golden
 from edgeres.results import ArtifactResult, DataRecord, Result
 from edgeres.training.run import History, RunConfig
 
-_PARTS = ("accuracy", "latency", "memory", "operators", "startup", "estimate", "proof")
+_PARTS = (
+    "accuracy",
+    "latency",
+    "memory",
+    "operators",
+    "startup",
+    "estimate",
+    "proof",
+    "parity",
+    "throughput",
+    "energy",
+)
 
 
 @dataclass(frozen=True)

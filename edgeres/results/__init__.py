@@ -6,10 +6,10 @@ of 1. Raw samples (rounds, predictions) are kept beside every figure that was co
 
 from __future__ import annotations
 
-from edgeres.results.accuracy import Accuracy, Calibration, DataRecord, Divergence, Flip
+from edgeres.results.accuracy import Accuracy, Calibration, DataRecord, Divergence, Flip, Parity
 from edgeres.results.estimate import Estimate
-from edgeres.results.execution import CompilerEstimate, Download, Memory, Operators, Proof
-from edgeres.results.latency import Condition, Conditions, Latency, Start, Startup, Trend
+from edgeres.results.execution import CompilerEstimate, Download, Memory, Operators, OperatorTime, OperatorTimes, Proof
+from edgeres.results.latency import Condition, Conditions, Energy, Latency, Rate, Start, Startup, Trend
 from edgeres.results.result import MACHINE, SCHEMA, ArtifactResult, Result, merged, read_result
 
 __all__ = [
@@ -24,12 +24,17 @@ __all__ = [
     "DataRecord",
     "Divergence",
     "Download",
+    "Energy",
     "Estimate",
     "Flip",
     "Latency",
     "Memory",
+    "OperatorTime",
+    "OperatorTimes",
     "Operators",
+    "Parity",
     "Proof",
+    "Rate",
     "Result",
     "Start",
     "Startup",

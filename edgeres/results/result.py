@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from edgeres.records import read_versioned, write_json
-from edgeres.results.accuracy import Accuracy, DataRecord
+from edgeres.results.accuracy import Accuracy, DataRecord, Parity
 from edgeres.results.execution import CompilerEstimate, Download, Memory, Operators, Proof
-from edgeres.results.latency import Latency, Startup
+from edgeres.results.latency import Energy, Latency, Rate, Startup
 
 SCHEMA = "edgeres.result/1"
 
@@ -36,6 +36,9 @@ class ArtifactResult:
     startup: Startup | None = None
     estimate: CompilerEstimate | None = None
     proof: Proof | None = None
+    parity: Parity | None = None
+    throughput: tuple[Rate, ...] | None = None
+    energy: Energy | None = None
 
 
 def _now() -> str:
@@ -89,10 +92,10 @@ def _joined(one: ArtifactResult, two: ArtifactResult) -> ArtifactResult:
     if one.baseline != two.baseline:
         raise ValueError(f"{one.name} is the baseline of only one of the results")
     parts = {}
-    for name in ("accuracy", "latency", "memory", "operators", "startup", "estimate"):
+    for name in ("accuracy", "latency", "memory", "operators", "startup", "estimate", "throughput", "energy"):
         first, second = getattr(one, name), getattr(two, name)
         if first is not None and second is not None:
             raise ValueError(f"both results hold the {name} of {one.name}")
         parts[name] = second if first is None else first
-    shared = {name: getattr(one, name) or getattr(two, name) for name in ("download_bytes", "proof")}
+    shared = {name: getattr(one, name) or getattr(two, name) for name in ("download_bytes", "proof", "parity")}
     return replace(one, **shared, **parts)
