@@ -15,5 +15,6 @@ TARGETS = {
     "ethosu": "targets.runtimes.ethosu:ETHOSU",
     "external": "targets.runtimes.external:EXTERNAL",
     "gpu": "targets.runtimes.gpu:GPU",
+    "npu": "targets.runtimes.npu:NPU",
 }
 """Target name -> "module:attribute" of a `targets.target.Target`, or of a `Family` of them."""

@@ -130,11 +130,11 @@ class Target(Protocol):
 
 @dataclass(frozen=True)
 class Compilation:
-    """What a compiler made of a model: the file for the device, and what it says of a run; nothing ran."""
+    """What a compiler made of a model: the file for the device, and what it says of a run, if anything; nothing ran."""
 
     file: bytes
-    estimate: CompilerEstimate
-    memory: Memory
+    estimate: CompilerEstimate | None
+    memory: Memory | None
     operators: Operators
 
 

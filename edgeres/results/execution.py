@@ -59,7 +59,7 @@ class Operators:
     """What ran where: `nodes` of the plan before delegation, how many of them a `delegate` took.
 
     `kinds` counts the operators of the file; `left` counts those that no delegate took; `time_ms` is per operator,
-    `timed` per operator with intervals and bytes.
+    `timed` per operator with intervals and bytes. `partitions`: the parts that a compiler for NPUs made of them.
     """
 
     nodes: int
@@ -69,6 +69,7 @@ class Operators:
     left: dict[str, int] | None = None
     time_ms: dict[str, float] | None = None
     timed: OperatorTimes | None = None
+    partitions: int | None = None
 
 
 @dataclass(frozen=True)
