@@ -3,8 +3,8 @@
     python -m benchmarks.targets --data cifar10:PATH [--images 1000] [--slim-epochs 8] [--targets cpu,gpu] [--rounds 30]
 
 For each target of `TARGETS` that is available (of a family the members in `MEMBERS`) and each form of each network:
-top-1 on the first images of the test split, labels and values that agree with the reference kernels', the largest difference,
-the proof, memory, operators, and latency where the target is timed. What a target refuses is a row with its words. Rows
+top-1 on the first images of the test split, labels and values that agree with the reference kernels, the largest
+difference, the proof, memory, operators, and latency where the target is timed. What a target refuses is a row. Rows
 of targets that are left out stay in `benchmarks/results/targets.json`. A new target in `TARGETS` needs nothing here.
 """
 

@@ -11,7 +11,7 @@ def strided_1x1(graph: Subgraph) -> list[int]:
 
 
 def _is_strided_1x1(graph: Subgraph, operator: Operator) -> bool:
-    if operator.kind != "CONV_2D":
+    if operator.kind != "CONV_2D" or len(operator.inputs) < 2 or not operator.outputs or min(operator.inputs[:2]) < 0:
         return False
     image, kernel, result = (graph.tensors[index].shape for index in (*operator.inputs[:2], operator.outputs[0]))
     return kernel[1:3] == (1, 1) and image[1:3] != result[1:3]

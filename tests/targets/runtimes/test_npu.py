@@ -13,11 +13,13 @@ from edgeres.results import read_result
 from targets.artifact import Artifact
 from targets.catalogue import find_target
 from targets.exactness import exactness
+from targets.flatbuffer import walk
+from targets.graph import Graph
 from targets.profiling import profile
 from targets.proof import prove
-from targets.runtimes.npu import NPU, OPENVINO, OpenVinoTarget
+from targets.runtimes.npu import NPU, OPENVINO, OpenVinoTarget, compiled
 from targets.runtimes.npu_engine import partitioned
-from targets.runtimes.npu_vendors import VENDORS
+from targets.runtimes.npu_vendors import VENDORS, Vendor
 from targets.sandbox import Sandbox
 from targets.target import Accelerator, Compiler, Family
 from tests.targets.conftest import Models
@@ -178,6 +180,30 @@ def test_a_compiler_that_fails_leaves_no_file_and_overwrites_none(
     assert "lib" in printed  # the library that the plugin could not load
     assert kept.read_bytes() == b"a good one"
     assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+
+
+@needs_openvino
+def test_a_compiled_file_is_kept_and_reported_without_an_estimate(
+    models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Intel's real compiler, for its CPU backend in place of the chip that nothing here can compile for."""
+
+    def on_cpu(model: bytes, graph: Graph, vendor: Vendor, chip: str, _: object, limits: object) -> object:
+        return compiled(model, graph, vendor, chip, {"intel_openvino_graph_backends": "cpu"}, None)
+
+    monkeypatch.setattr("targets.runtimes.npu.compiled", on_cpu)
+    monkeypatch.setattr(Vendor, "missing", lambda self: None)
+    (tmp_path / "m.tflite").write_bytes(models("int8"))
+    arguments = ["profile", str(tmp_path / "m.tflite"), "--target", "npu:openvino:PTL"]
+    assert run([*arguments, "--keep", str(tmp_path / "kept"), "--json", str(tmp_path / "r.json")]) == 0
+    assert "9 of 9 by openvino" in capsys.readouterr().out
+    assert walk((tmp_path / "kept" / "m.npu-openvino-PTL.tflite").read_bytes()).kinds == {"DISPATCH_OP": 1}
+    (row,) = read_result(tmp_path / "r.json").artifacts
+    assert (row.estimate, row.memory, row.latency) == (None, None, None)
+    assert row.operators is not None
+    assert row.operators.partitions == 1
+    assert run(["report", str(tmp_path / "r.json"), "--out", str(tmp_path / "r.html")]) == 0
+    assert "9 of 9" in (tmp_path / "r.html").read_text()
 
 
 def test_a_chip_compiles_and_does_not_run(models: Models) -> None:
