@@ -116,7 +116,7 @@ def evaluate(
 @click.option("--pin", is_flag=True, help="Keep all models on the same cores, one for each thread.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the order within rounds.")
 @click.option(
-    "--keep", type=click.Path(path_type=Path), metavar="DIR", help="A folder for the files that ethosu compiles."
+    "--keep", type=click.Path(path_type=Path), metavar="DIR", help="A folder for the files that ethosu and npu compile."
 )
 @TRUST
 @HISTORY

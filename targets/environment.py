@@ -29,6 +29,8 @@ PACKAGES = (
     "tflite-runtime",
     "tflite-micro",
     "ethos-u-vela",
+    "ai-edge-litert-sdk-intel",
+    "openvino",
     "numpy",
     "pillow",
     "tensorflow",

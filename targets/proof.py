@@ -12,13 +12,15 @@ from edgeres.results import ArtifactResult, Proof
 from targets.artifact import Artifact
 from targets.flatbuffer import walk
 from targets.runtimes.cpu import REFERENCE
-from targets.target import Session, Signature, Target
+from targets.target import Accelerator, Session, Signature, Target
 
 IMAGES = 4
 
 
 def prove(artifact: Artifact, session: Session, target: Target) -> Proof | None:
     """Run random images on an open session and on the reference kernels; None where the target has no tolerance.
+
+    A known fault that the model meets fails the proof, also where these few images hide it.
 
     Raises:
         EdgeresError: either of them fails on the model, see `targets.target`.
@@ -31,12 +33,17 @@ def prove(artifact: Artifact, session: Session, target: Target) -> Proof | None:
         scale = reference.signature.output_scale
     accepted = target.tolerance.steps if scale else target.tolerance.share * float(np.abs(expected).max())
     largest = float(np.abs(found.astype(np.float64) - expected).max()) / (scale or 1)
+    device = target.device() if isinstance(target, Accelerator) else None
+    faults = target.faults(artifact.model) if isinstance(target, Accelerator) else ()
     return Proof(
-        passed=largest <= accepted * (1 + 1e-3),  # whole steps, dequantized and divided again
+        passed=largest <= accepted * (1 + 1e-3) and not faults,  # whole steps, dequantized and divided again
         images=len(inputs),
         largest=largest,
         accepted=accepted,
         flips=int(np.count_nonzero(found.argmax(axis=1) != expected.argmax(axis=1))),
+        device=device,
+        faults=tuple(fault.text for fault in faults) or None,
+        fix=faults[0].fix if faults else None,
     )
 
 

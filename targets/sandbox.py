@@ -156,6 +156,10 @@ class Sandbox:
     def _error(self, message: str, *, fix: str | None = None) -> TargetError:
         return TargetError(message, details=self._pipes.last_lines(), fix=fix)
 
+    def lines(self) -> tuple[str, ...]:
+        """What the child has printed up to now, of every level: runtimes say there what they do not return."""
+        return self._pipes.all_lines()
+
     def close(self) -> None:
         """End the child and reap it; a call that runs in another thread ends with a TargetError."""
         self._ended()

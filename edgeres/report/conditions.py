@@ -1,4 +1,4 @@
-"""What a reader should know of the conditions that a latency was measured under, in sentences."""
+"""What a reader should know of the conditions that something was measured under, in sentences."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ def remarks(artifacts: Iterable[ArtifactResult]) -> list[str]:
 
 
 def _texts(artifact: ArtifactResult) -> Iterator[str]:
+    if artifact.proof and artifact.proof.device:
+        yield f"{artifact.target} is {artifact.proof.device}"
     found = artifact.latency.conditions if artifact.latency else None
     if found is None:
         return

@@ -15,11 +15,14 @@ NOT_MEASURED = "NOT MEASURED"
 
 
 def difference(proof: Proof) -> str:
-    """How far a target is from the reference kernels."""
-    return (
+    """How far a target is from the reference kernels, and the known faults that explain it."""
+    text = (
         f"differs from the reference kernels by {proof.largest:.3g}, accepted {proof.accepted:.3g}; "
         f"labels that differ: {proof.flips} of {proof.images}"
     )
+    if proof.faults:
+        text += f". {'; '.join(proof.faults)}"
+    return f"{text}. Fix: {proof.fix}" if proof.fix else text
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class Operators:
 
     `kinds` counts the operators of the file; `left` counts those that no delegate took; `time_ms` is per operator,
     `timed` per operator with intervals and bytes. `precision` counts the operators of the runtime's own graph by the
-    type that they compute in, where it tells.
+    type that they compute in, where it tells. `partitions`: the parts that a compiler for NPUs made of them.
     """
 
     nodes: int
@@ -72,6 +72,7 @@ class Operators:
     time_ms: dict[str, float] | None = None
     timed: OperatorTimes | None = None
     precision: dict[str, int] | None = None
+    partitions: int | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,9 @@ class Proof:
     """Whether a target computed what the reference kernels compute, on `images` random images of the model's input.
 
     `largest`: the largest difference of a score, in quantization steps of an integer output, else in the scores' own
-    unit; `accepted`: the most that the target is allowed. `flips`: images whose top-1 class differs.
+    unit; `accepted`: the most that the target is allowed. `flips`: images whose top-1 class differs. `device`: what
+    really ran it, as the runtime names it, where that is not the target's name. `faults`: known faults of the target's
+    that the model meets, which fail the proof, and the `fix` for them.
     """
 
     passed: bool
@@ -87,6 +90,9 @@ class Proof:
     largest: float
     accepted: float
     flips: int
+    device: str | None = None
+    faults: tuple[str, ...] | None = None
+    fix: str | None = None
 
 
 @dataclass(frozen=True)

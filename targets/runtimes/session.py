@@ -56,6 +56,9 @@ class Child(Protocol):
     ) -> tuple[dict[str, Any], tuple[bytes, ...]]:
         """Run a method of the engine; returns its JSON values and its binary parts."""
 
+    def lines(self) -> tuple[str, ...]:
+        """What it has printed up to now."""
+
     def close(self) -> None:
         """End it."""
 
@@ -93,9 +96,22 @@ class EngineSession:
         try:
             values, _ = self._sandbox.call("load", model, arguments=arguments)
             self.signature = _signature(values, graph)
+        except TargetError as error:
+            explained = self.explained(error, self._sandbox.lines())
+            self._sandbox.close()
+            if explained is error:
+                raise
+            raise explained from error
         except BaseException:
             self._sandbox.close()
             raise
+
+    def explained(self, error: TargetError, lines: tuple[str, ...]) -> TargetError:  # noqa: ARG002 - for subclasses
+        """The error of a model that was not loaded, in the words of a runtime that a subclass knows.
+
+        `lines`: what the child printed.
+        """
+        return error
 
     def infer(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run a batch, one image at a time: float32 (n, height, width, channels) to float32 (n, classes).
