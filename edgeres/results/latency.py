@@ -93,7 +93,8 @@ class Startup:
 class Rate:
     """Images in a second: `processes` side by side with so many `threads` each, `batch` images at a time.
 
-    `rates`: of each round, whose median it is.
+    `rates`: of each round, whose median it is. `scaling`: over the first way, one image on one thread, paired round by
+    round; None for that one.
     """
 
     threads: int
@@ -101,6 +102,7 @@ class Rate:
     batch: int
     images_per_s: Estimate
     rates: tuple[float, ...] = ()
+    scaling: Estimate | None = None
 
 
 @dataclass(frozen=True)
