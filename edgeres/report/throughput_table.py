@@ -8,7 +8,7 @@ from edgeres.report.wording import interval
 from edgeres.results import ArtifactResult
 
 RATE_HEADS = ("artifact", "processes", "threads each", "batch", "images/s", "scaling")
-ENERGY_HEADS = ("artifact", "energy of an inference", "with the idle machine's", "idle", "counter")
+ENERGY_HEADS = ("artifact", "energy of an inference", "with the idle machine's", "saving", "idle", "counter")
 
 
 def rate_rows(artifacts: Sequence[ArtifactResult]) -> list[tuple[str, ...]]:
@@ -35,6 +35,7 @@ def energy_rows(artifacts: Sequence[ArtifactResult]) -> list[tuple[str, ...]]:
             artifact.name,
             interval(artifact.energy.inference_mj, " mJ"),
             interval(artifact.energy.gross_mj, " mJ"),
+            interval(artifact.energy.saving, "x", decimals=2),
             interval(artifact.energy.idle_w, " W"),
             artifact.energy.source,
         )

@@ -20,7 +20,7 @@ from edgeres.results.execution import (
     Proof,
 )
 from edgeres.results.latency import Condition, Conditions, Energy, Latency, Rate, Start, Startup, Trend
-from edgeres.results.result import MACHINE, SCHEMA, ArtifactResult, Result, merged, read_result
+from edgeres.results.result import MACHINE, SCHEMA, ArtifactResult, Result, merged, read_result, without_what_is_there
 
 __all__ = [
     "MACHINE",
@@ -53,4 +53,5 @@ __all__ = [
     "Trend",
     "merged",
     "read_result",
+    "without_what_is_there",
 ]

@@ -110,8 +110,8 @@ class Energy:
     """Energy of one inference, by a counter of the whole package or machine.
 
     `source`: the counters. `gross_mj`: millijoules of the machine during an inference; `inference_mj`: less those that
-    it takes idle for as long. `idle_w`: watts of the idle machine. `idle_watts`, `inferences_mj`, `inferences_ms`: of
-    each round.
+    it takes idle for as long. `idle_w`: watts of the idle machine. `idle_watts`, `inferences_mj` (gross),
+    `inferences_ms`: of each round. `saving`: the baseline's gross energy ÷ this, paired round by round.
     """
 
     source: str
@@ -121,3 +121,4 @@ class Energy:
     idle_watts: tuple[float, ...] = ()
     inferences_mj: tuple[float, ...] = ()
     inferences_ms: tuple[float, ...] = ()
+    saving: Estimate | None = None
