@@ -104,6 +104,16 @@ def summarize(
     )
 
 
+def again(found: Energy, *, baseline: Energy | None) -> Energy:
+    """The same, computed anew from the rounds; `baseline`: what it was compared with.
+
+    Raises:
+        ValueError: they are too few for an interval, or of another number than the baseline's.
+    """
+    rounds = found.idle_watts, found.inferences_mj, found.inferences_ms
+    return summarize(found.source, *rounds, baseline_mj=baseline.inferences_mj if baseline else None)
+
+
 def _sleep(seconds: float) -> int:
     time.sleep(seconds)
     return 0

@@ -104,6 +104,19 @@ def summarize(way: Way, rates: Sequence[float], *, first: Sequence[float] | None
     return Rate(way.threads, way.processes, way.batch, quantile(rates, 0.5), tuple(rates), scaling)
 
 
+def again(found: Sequence[Rate]) -> tuple[Rate, ...]:
+    """The same, computed anew from the rates of the rounds.
+
+    Raises:
+        ValueError: they are too few for an interval, or of another number than the first way's.
+    """
+    first = found[0].rates if found else ()
+    return tuple(
+        summarize(Way(rate.threads, rate.processes, rate.batch), rate.rates, first=first if place else None)
+        for place, rate in enumerate(found)
+    )
+
+
 @contextmanager
 def _opened(model: bytes, asked: Sequence[Way]) -> Iterator[dict[Way, list[Sandbox]]]:
     """The processes of each way, warm; those of one thread and one image are shared by all ways."""

@@ -118,12 +118,13 @@ def _joined(one: ArtifactResult, two: ArtifactResult) -> ArtifactResult:
 def without_what_is_there(joined: ArtifactResult, other: ArtifactResult) -> ArtifactResult:
     """What neither of two results has measured: `joined` has the parts of both, and its own `unmeasured` alone."""
     missing = {**(other.unmeasured or {}), **(joined.unmeasured or {})}
-    left = {name: why for name, why in missing.items() if not _has(joined, name)}
+    left = {name: why for name, why in missing.items() if part_of(joined, name) is None}
     return replace(joined, unmeasured=left or None)
 
 
-def _has(artifact: ArtifactResult, name: str) -> bool:
+def part_of(artifact: ArtifactResult, name: str) -> Any:
+    """What an artifact holds under the name of a field, e.g. `operators.timed`; None where it was not measured."""
     found: Any = artifact
     for field_name in name.split("."):
         found = getattr(found, field_name, None)
-    return found is not None
+    return found
