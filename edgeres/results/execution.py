@@ -110,7 +110,7 @@ class DeviceRecord:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an artifact has no figures on a device, while others have: the error, and what to do."""
+    """Why an artifact has no figures on a device, or lacks one that was asked for: the error, and what to do."""
 
     message: str
     details: tuple[str, ...] = ()
