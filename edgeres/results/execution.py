@@ -77,7 +77,9 @@ class Operators:
 
 @dataclass(frozen=True)
 class Proof:
-    """Whether a target computed what the reference kernels compute, on `images` random images of the model's input.
+    """Whether a target computed what the reference kernels compute, on `images` images of the model's input.
+
+    They are random, or the first of the bundle's golden inputs (`golden`).
 
     `largest`: the largest difference of a score, in quantization steps of an integer output, else in the scores' own
     unit; `accepted`: the most that the target is allowed. `flips`: images whose top-1 class differs. `device`: what
@@ -93,6 +95,7 @@ class Proof:
     device: str | None = None
     faults: tuple[str, ...] | None = None
     fix: str | None = None
+    golden: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,12 +103,14 @@ class DeviceRecord:
     """The device that an artifact ran on, where that is not the machine on which edgeres did.
 
     `environment`: its hardware and software, in the words of the result's. `reconnects`: how often the connection was
-    lost meanwhile, and made again.
+    lost meanwhile, and made again. `witnessed`: what was noted on it during the measurement, where that is more than
+    the other records hold.
     """
 
     name: str
     environment: dict[str, Any]
     reconnects: int = 0
+    witnessed: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
