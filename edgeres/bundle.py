@@ -69,6 +69,8 @@ class Manifest:
     `data`: what it was calibrated with, and the seed of its splits.
     `source`: the model file's name, and the network and parameter count where known.
     `tolerance`: largest |difference| of an output on other kernels from `golden.npz`, in output units.
+    `metadata`: what `model.tflite` itself tells clients that know nothing else: "complete", or what is left out and
+        why; empty in a bundle that was made before there was any.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Manifest:
     inputs: dict[str, str]
     files: dict[str, str]
     tolerance: float
+    metadata: str = ""
     schema: str = SCHEMA
     created: str = field(default_factory=_now)
 
