@@ -16,6 +16,7 @@ from typing import Any
 
 from edgeres import __version__
 from edgeres.errors import DataError, require
+from edgeres.printable import clean
 from edgeres.report import headline, plots, provenance, table
 from edgeres.report.chart import Chart
 from edgeres.report.conditions import remarks
@@ -24,7 +25,7 @@ from edgeres.report.curves import training
 from edgeres.report.samples import Samples, golden_samples, samples
 from edgeres.report.score_table import ScoreTable, score_table
 from edgeres.report.story import Comparison, Story
-from edgeres.report.wording import clean, percent, spoken
+from edgeres.report.wording import percent, spoken
 
 jinja2 = require("jinja2", extra="report", purpose="the HTML report")
 markupsafe = require("markupsafe", extra="report", purpose="the HTML report")

@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgeres.printable import clean
 from edgeres.report.conditions import remarks
 from edgeres.report.score_table import score_table
-from edgeres.report.wording import NONE, NOT_PROVED, clean, difference, interval, number, size
+from edgeres.report.wording import NONE, NOT_PROVED, difference, interval, number, size
 from edgeres.results import (
     Accuracy,
     ArtifactResult,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from dataclasses import dataclass
 
+from edgeres.printable import clean
 from edgeres.results import Estimate, Proof
 
 NONE = "–"
@@ -28,19 +28,6 @@ class Figure:
     value: str
     note: str = ""
     verdict: str = ""
-
-
-def clean(text: str) -> str:
-    """Text without what a page or a terminal would act on: control, surrogate and direction-overriding characters."""
-    return "".join("\N{REPLACEMENT CHARACTER}" if _acts(character) else character for character in text)
-
-
-def _acts(character: str) -> bool:
-    return (
-        unicodedata.category(character) in ("Cc", "Cs")
-        or "\u202a" <= character <= "\u202e"
-        or ("\u2066" <= character <= "\u2069")
-    )
 
 
 def shortened(text: str, length: int = 28) -> str:
