@@ -82,6 +82,17 @@ def full_temporary_folder(problem: Exception) -> OutputError | None:
 
 
 @contextmanager
+def temporary_files_in(folder: str) -> Iterator[None]:
+    """Have libraries make their temporary files in a folder that goes away, however they end."""
+    before = tempfile.tempdir
+    tempfile.tempdir = folder
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+
+
+@contextmanager
 def typed_storage_errors(path: Path) -> Iterator[None]:
     """Turn 'disk full', 'read-only' and the like, raised inside, into an OutputError about `path`."""
     try:
