@@ -32,6 +32,7 @@ COMMANDS = {
     "profile": "targets.commands:profile",
     "targets": "targets.commands:targets",
     "verify": "targets.bundle_commands:verify",
+    "sign": "targets.bundle_commands:sign",
     "check-preprocessing": "targets.bundle_commands:check_preprocessing",
     "check": "targets.result_commands:check",
     "compare": "targets.result_commands:compare",

@@ -6,7 +6,6 @@ Whatever it leaves running becomes a child of the watcher, which is how an orpha
 
 from __future__ import annotations
 
-import ctypes
 import io
 import json
 import os
@@ -16,12 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_PR_SET_CHILD_SUBREAPER = 36
+from tests.processes import adopt_orphans, alive, children
+
 GIVEN_UP_SECONDS = 120.0
 ROOT = Path(__file__).parents[1]
 
@@ -48,7 +48,7 @@ class Gauntlet:
     def __init__(self, source: str, folder: Path) -> None:
         self._source, self._folder = source, folder
         self._process: subprocess.Popen[bytes] | None = None
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        adopt_orphans()
 
     def run(self, content: bytes, *, cli: bool = False) -> list[Ending]:
         """All commands on one file; `cli`: as processes of their own."""
@@ -78,7 +78,7 @@ class Gauntlet:
         """
         own = set() if self._process is None else {self._process.pid}
         deadline = time.monotonic() + 2
-        while left := _alive((set(_children(os.getpid())) - own).union(*map(_children, own))):
+        while left := alive((set(children(os.getpid())) - own).union(*map(children, own))):
             if time.monotonic() > deadline:
                 break
             time.sleep(0.05)
@@ -95,27 +95,6 @@ class Gauntlet:
             self._process.kill()
             self._process.wait()
             self._process = None
-
-
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            found += map(int, task.read_text().split())
-    return found
-
-
-def _alive(pids: set[int]) -> list[int]:
-    """Those that are no zombies; zombies that are ours are reaped."""
-    found = []
-    for pid in pids:
-        with suppress(OSError):
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-            if state != "Z":
-                found.append(pid)
-            else:
-                os.waitpid(pid, os.WNOHANG)
-    return found
 
 
 def main() -> None:

@@ -58,7 +58,7 @@ class CpuTarget:
             ConfigError: a number of threads out of range.
             TargetError: no runtime is installed; it refuses the model, or dies on it.
         """
-        if not 1 <= threads <= MAX_THREADS:
+        if type(threads) is not int or not 1 <= threads <= MAX_THREADS:
             raise ConfigError(f"threads must be in 1…{MAX_THREADS}, found {threads}", fix="give another --threads")
         graph = classifier_graph(model)
         require_available(self)
