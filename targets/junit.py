@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xml.etree import ElementTree
+from xml.etree import ElementTree  # nosec B405
 
 from edgeres.printable import clean
 from edgeres.report.wording import interval, number
