@@ -17,7 +17,10 @@ from edgeres.results import CompilerEstimate, Memory, Operators, Start
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether a target can run here: `why` not and how to `fix` it, or the runtime's `version`."""
+    """Whether a target can run here: `why` not and how to `fix` it, or the runtime's `version`.
+
+    Of one that can run, `why` says what it cannot do all the same.
+    """
 
     available: bool
     version: str | None = None

@@ -96,7 +96,8 @@ class GpuTarget:
         found = adapter()
         if isinstance(found, str):
             return Availability(available=False, version=version, why=found, fix=_fix(found))
-        return Availability(available=True, version=f"{version} on {found}")
+        why = "wrong in int8 where a model has strided 1x1 convolutions"
+        return Availability(available=True, version=f"{version} on {found}", why=why, fix=_FIX)
 
     def device(self) -> str:
         """The adapter, as the runtime selected it.

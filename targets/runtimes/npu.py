@@ -268,10 +268,11 @@ class NpuFamily:
         others = [vendor for vendor in VENDORS.values() if vendor.name != "openvino"]
         there = [vendor.name for vendor in others if vendor.missing() is None]
         without = [vendor.name for vendor in others if vendor.missing() is not None]
-        about = f"no libraries of {', '.join(without)}: pip install ai-edge-litert-sdk-VENDOR" if without else None
+        about = f"no libraries of {', '.join(without)}" if without else None
+        remedy = f"pip install {', '.join(VENDORS[name].distribution for name in without)}" if without else None
         if own.available or there:
             names = [*(["openvino"] if own.available else []), *there]
-            return Availability(available=True, version=f"{own.version or ''}; {', '.join(names)}", why=about)
+            return Availability(True, f"{own.version or ''}; {', '.join(names)}", about, remedy)
         return Availability(available=False, version=own.version, why=f"{own.why}; {about}", fix=own.fix)
 
     def member(self, argument: str) -> OpenVinoTarget | NpuTarget:

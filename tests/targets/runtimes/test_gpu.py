@@ -146,6 +146,7 @@ def test_threads_are_refused(models: Models) -> None:
 def test_it_is_a_target_that_names_its_device() -> None:
     assert find_target("gpu") is GPU
     assert isinstance(GPU, Accelerator)
+    assert "recipe float16" in str(GPU.check().fix)  # what to convert with, before anything is measured
 
 
 def test_a_driver_that_is_not_there_is_the_reason(monkeypatch: pytest.MonkeyPatch, models: Models) -> None:
