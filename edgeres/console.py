@@ -30,6 +30,7 @@ COMMANDS = {
     "evaluate": "targets.commands:evaluate",
     "profile": "targets.commands:profile",
     "targets": "targets.commands:targets",
+    "devices": "targets.device_commands:devices",
     "verify": "targets.bundle_commands:verify",
     "check-preprocessing": "targets.bundle_commands:check_preprocessing",
     "check": "targets.result_commands:check",

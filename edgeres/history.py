@@ -67,7 +67,7 @@ def append(path: Path, result: Result) -> int:
         ArtifactError: the file is no history of this version.
         OutputError: it cannot be written.
     """
-    entries = [_entry(result, artifact) for artifact in result.artifacts]
+    entries = [_entry(result, artifact) for artifact in result.artifacts if artifact.failure is None]
     names = _columns()
     marks = ", ".join("?" for _ in names)
     with _opened(path, create=True) as connection, connection:
@@ -181,7 +181,7 @@ def _read(row: tuple[Any, ...]) -> Entry:
 
 def _entry(result: Result, artifact: ArtifactResult) -> Entry:
     accuracy, latency, memory = artifact.accuracy, artifact.latency, artifact.memory
-    environment = result.environment
+    environment = result.environment_of(artifact)
     return Entry(
         created=result.created,
         artifact=artifact.name,

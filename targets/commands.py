@@ -15,6 +15,14 @@ BASELINE = click.option(
     help="What the others are compared with. [default: the first Keras file of several, else the first]",
 )
 
+DEVICE = click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    metavar="NAME|all",
+    help="On these devices, side by side; see 'edgeres devices'. Repeatable. [default: this machine]",
+)
+
 
 @click.command(short_help="Measure the accuracy of bundles, .tflite and Keras files.")
 @ARTIFACTS
@@ -22,6 +30,7 @@ BASELINE = click.option(
 @click.option("--split", default="test", show_default=True, help="train, validation, test or calibration.")
 @BASELINE
 @click.option("--target", default="cpu", show_default=True, metavar="T", help="Where to run; see 'edgeres targets'.")
+@DEVICE
 @PREPROCESS
 @click.option("--images", type=click.IntRange(min=1), metavar="N", help="Only the first N. [default: all]")
 @click.option(
@@ -40,6 +49,7 @@ def evaluate(
     split: str,
     baseline: str | None,
     target: str,
+    devices: tuple[str, ...],
     preprocess: str | None,
     images: int | None,
     margin: float,
@@ -57,14 +67,14 @@ def evaluate(
     from edgeres.data import open_dataset
     from edgeres.progress import shown
     from targets.artifact import open_compared
-    from targets.catalogue import available_target
+    from targets.devices import fleet
     from targets.evaluation import Evaluation
     from targets.evaluation import evaluate as measure
 
-    available_target(target)
+    fleet.require_targets(fleet.placed((target,), devices))
     dataset = open_dataset(source, seed=split_seed)
     opened, reference = open_compared(artifacts, baseline=baseline, preprocess_option=preprocess, trust=trust)
-    plan = Evaluation(target=target, split=split, images=images, margin_points=margin, parity=parity)
+    plan = Evaluation(target=target, devices=devices, split=split, images=images, margin_points=margin, parity=parity)
     with shown() as progress:
         result = measure(opened, dataset, baseline=reference, plan=plan, progress=progress)
 
@@ -77,6 +87,7 @@ def evaluate(
         from edgeres.history import append
 
         append(history, result)
+    fleet.require_complete(result)
 
 
 @click.command(short_help="Measure latency, memory, operators and size.")
@@ -85,6 +96,7 @@ def evaluate(
 @click.option(
     "--target", "targets", multiple=True, default=("cpu",), show_default=True, metavar="T", help="Where; repeatable."
 )
+@DEVICE
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Of the runtime."
 )
@@ -113,6 +125,7 @@ def profile(
     artifacts: tuple[str, ...],
     baseline: str | None,
     targets: tuple[str, ...],
+    devices: tuple[str, ...],
     threads: int,
     rounds: int | None,
     max_rounds: int | None,
@@ -134,13 +147,13 @@ def profile(
     """
     from edgeres.progress import shown
     from targets.artifact import open_compared
-    from targets.catalogue import available_target
+    from targets.devices import fleet
+    from targets.further import Further
     from targets.latency import MAX_ROUNDS, MIN_ROUNDS, Protocol
-    from targets.profiling import Further
     from targets.profiling import profile as measure
 
-    for name in targets:
-        available_target(name)
+    places = fleet.placed(targets, devices)
+    fleet.require_targets(places)
     least = rounds or MIN_ROUNDS
     most = max_rounds or rounds or MAX_ROUNDS
     if most < least:
@@ -151,7 +164,7 @@ def profile(
         result = measure(
             opened,
             baseline=reference,
-            targets=targets,
+            targets=places,
             protocol=protocol,
             further=Further(starts, operators, throughput, energy, keep),
             progress=progress,
@@ -166,6 +179,7 @@ def profile(
         from edgeres.history import append
 
         append(history, result)
+    fleet.require_complete(result)
 
 
 @click.command(short_help="List the targets that can run here, and why others cannot.")

@@ -15,7 +15,7 @@ from pathlib import Path
 from edgeres.errors import TargetError
 from edgeres.progress import Progress, silent
 from edgeres.results import Energy, Estimate
-from targets.latency import machine_lock
+from targets.lock import machine_lock
 from targets.stats import quantile
 from targets.target import Session
 

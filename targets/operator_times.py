@@ -14,8 +14,8 @@ from edgeres.results import Estimate, OperatorTime, OperatorTimes
 from targets.alignment import align
 from targets.flatbuffer import walk
 from targets.graph import Operator, Subgraph
-from targets.latency import machine_lock
 from targets.layer_names import layer_names
+from targets.lock import machine_lock
 from targets.runtimes.profiler_engine import Event
 from targets.sandbox import Limits, Sandbox
 from targets.stats import quantile

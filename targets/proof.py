@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgeres.results import ArtifactResult, Proof
 from targets.artifact import Artifact
+from targets.flatbuffer import walk
 from targets.runtimes.cpu import REFERENCE
 from targets.target import Accelerator, Session, Signature, Target
 
@@ -54,12 +55,25 @@ def _inputs(artifact: Artifact, signature: Signature) -> NDArray[np.float32]:
         pixels = random.integers(0, 256, (IMAGES, height, width, 3), np.uint8)
         return np.stack([artifact.preprocess(image) for image in pixels])
     noise = random.uniform(-1, 1, (IMAGES, *signature.input_shape[1:])).astype(np.float32)
-    if not signature.input_scale:
+    dtype, scale, zero_point = _range(artifact, signature)
+    if not scale:
         return noise
-    middle = (np.iinfo(signature.input_dtype).min + np.iinfo(signature.input_dtype).max) / 2
-    span = np.iinfo(signature.input_dtype).max - middle
-    values = (noise * span + middle - signature.input_zero_point) * signature.input_scale
-    return np.asarray(values, np.float32)
+    middle = (np.iinfo(dtype).min + np.iinfo(dtype).max) / 2
+    span = np.iinfo(dtype).max - middle
+    return np.asarray((noise * span + middle - zero_point) * scale, np.float32)
+
+
+def _range(artifact: Artifact, signature: Signature) -> tuple[str, float, int]:
+    """The type, scale and zero point of the input, or of what a float one becomes first; a scale of 0 for neither."""
+    if signature.input_scale:
+        return signature.input_dtype, signature.input_scale, signature.input_zero_point
+    main = walk(artifact.model).main
+    for operator in main.operators:
+        if operator.kind == "QUANTIZE" and operator.inputs == main.inputs:
+            made = main.tensors[operator.outputs[0]]
+            if made.scales:
+                return made.dtype, made.scales[0], made.zero_points[0]
+    return signature.input_dtype, 0.0, 0
 
 
 def unproved(row: ArtifactResult) -> bool:

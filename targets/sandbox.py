@@ -144,10 +144,9 @@ class Sandbox:
         return f"the runtime's process was ended by {number.name}{meaning}"
 
     def _raised(self, method: str, error: dict[str, Any]) -> EdgeresError:
+        if (known := raised(error)) is not None:
+            return known
         kind, message = str(error.get("kind")), str(error.get("message"))
-        if kind in _ERRORS:
-            details = tuple(map(str, error.get("details") or ()))
-            return _ERRORS[kind](message, details=details, fix=error.get("fix"))
         if kind == "MemoryError":
             problem = f"the runtime's process ran out of memory during '{method}'"
             limit = f"{self._limits.memory_bytes:,} bytes of address space"
@@ -176,13 +175,23 @@ class Sandbox:
         self.close()
 
 
+def raised(error: dict[str, Any]) -> EdgeresError | None:
+    """The error that `targets.worker.describe_error` describes, where it is one of a user's."""
+    kind = _ERRORS.get(str(error.get("kind")))
+    if kind is None:
+        return None
+    details, fix = error.get("details"), error.get("fix")
+    lines = tuple(map(str, details)) if isinstance(details, list) else ()
+    return kind(str(error.get("message")), details=lines, fix=None if fix is None else str(fix))
+
+
 _REPLACE = "the file may be malformed, or not made for this runtime: convert it again, or choose another target"
 
 
 def _start(engine: str, limits: Limits) -> tuple[subprocess.Popen[bytes], Pipes]:
     request, requests = os.pipe()
     replies, reply = os.pipe()
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(__file__).absolute().parent.parent)  # not resolved: on a device it is a zip file without a name
     arguments = [str(value) for value in (os.getpid(), request, reply, limits.memory_bytes, engine)]
     try:
         process = subprocess.Popen(

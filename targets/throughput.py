@@ -18,7 +18,7 @@ from edgeres.progress import Progress, silent
 from edgeres.results import Rate
 from targets.environment import usable_cores
 from targets.flatbuffer import walk
-from targets.latency import machine_lock
+from targets.lock import machine_lock
 from targets.sandbox import Sandbox
 from targets.stats import quantile
 

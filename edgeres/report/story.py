@@ -18,6 +18,7 @@ _PARTS = (
     "startup",
     "estimate",
     "proof",
+    "failure",
     "parity",
     "throughput",
     "energy",
@@ -168,7 +169,7 @@ def _merged(one: ArtifactResult | None, two: ArtifactResult) -> ArtifactResult |
         if first is not None and second is not None and first != second:
             return None
         parts[name] = second if first is None else first
-    return replace(one, **parts)
+    return replace(one, **parts, device=one.device or two.device)
 
 
 def _by_target(artifacts: Sequence[ArtifactResult]) -> tuple[ArtifactResult, ...]:

@@ -15,7 +15,17 @@ from edgeres.report.operator_table import operator_table
 from edgeres.report.parity import parity_flips, parity_line
 from edgeres.report.score_table import score_table
 from edgeres.report.throughput_table import ENERGY_HEADS, RATE_HEADS, energy_rows, rate_rows
-from edgeres.report.wording import NONE, NOT_PROVED, clean, difference, interval, number, size
+from edgeres.report.wording import (
+    NONE,
+    NOT_MEASURED,
+    NOT_PROVED,
+    clean,
+    difference,
+    interval,
+    number,
+    precisions,
+    size,
+)
 from edgeres.results import (
     Accuracy,
     ArtifactResult,
@@ -43,7 +53,7 @@ _PLAIN_WIDTH = 240  # where there is no terminal whose width could be asked: a l
 def print_result(result: Result) -> None:
     """Print what a result holds, as tables: accuracies and scores, latencies or else memory, estimates, starts."""
     console = output()
-    for line in unproved(result):
+    for line in (*failures(result.artifacts), *unproved(result)):
         console.print(Text(clean(line), style="red"))
     if any(artifact.accuracy for artifact in result.artifacts):
         console.print(accuracy_table(result))
@@ -68,6 +78,12 @@ def print_result(result: Result) -> None:
             console.print(plain_table(OPERATOR_HEADS, operators.rows, title=operators.title))
     for remark in remarks(result.artifacts):
         console.print(Text(clean(remark), style="yellow"))
+
+
+def failures(artifacts: Iterable[ArtifactResult]) -> list[str]:
+    """A line for each device on which nothing was measured, with the reason."""
+    failed = {artifact.target: artifact.failure for artifact in artifacts if artifact.failure}
+    return [f"{NOT_MEASURED} on {target}: {failure.message}" for target, failure in failed.items()]
 
 
 def unproved(result: Result) -> list[str]:
@@ -237,4 +253,5 @@ def _operators(operators: Operators | None) -> str:
         return NONE
     by = f" by {operators.delegate}" if operators.delegate and operators.delegated else ""
     left = ", ".join(f"{count} {kind}" for kind, count in sorted((operators.left or {}).items()))
-    return f"{operators.delegated} of {operators.nodes}{by}{f'; left: {left}' if left else ''}"
+    parts = (f"{operators.delegated} of {operators.nodes}{by}", left and f"left: {left}", precisions(operators))
+    return "; ".join(filter(None, parts))

@@ -6,11 +6,12 @@ import math
 import unicodedata
 from dataclasses import dataclass
 
-from edgeres.results import Estimate, Proof
+from edgeres.results import Estimate, Operators, Proof
 
 NONE = "–"
 
 NOT_PROVED = "NOT PROVED"
+NOT_MEASURED = "NOT MEASURED"
 
 
 def difference(proof: Proof) -> str:
@@ -31,6 +32,12 @@ class Figure:
     value: str
     note: str = ""
     verdict: str = ""
+
+
+def precisions(operators: Operators) -> str:
+    """What the operators computed in, `computed in int8: 52, float32: 2`; empty where the runtime does not tell."""
+    types = ", ".join(f"{name}: {count}" for name, count in (operators.precision or {}).items())
+    return f"computed in {types}" if types else ""
 
 
 def clean(text: str) -> str:

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from edgeres.results.accuracy import Accuracy, Calibration, DataRecord, Divergence, Flip, Parity
 from edgeres.results.estimate import Estimate
-from edgeres.results.execution import CompilerEstimate, Download, Memory, Operators, OperatorTime, OperatorTimes, Proof
+from edgeres.results.execution import (
+    CompilerEstimate,
+    DeviceRecord,
+    Download,
+    Failure,
+    Memory,
+    Operators,
+    OperatorTime,
+    OperatorTimes,
+    Proof,
+)
 from edgeres.results.latency import Condition, Conditions, Energy, Latency, Rate, Start, Startup, Trend
 from edgeres.results.result import MACHINE, SCHEMA, ArtifactResult, Result, merged, read_result
 
@@ -22,10 +32,12 @@ __all__ = [
     "Condition",
     "Conditions",
     "DataRecord",
+    "DeviceRecord",
     "Divergence",
     "Download",
     "Energy",
     "Estimate",
+    "Failure",
     "Flip",
     "Latency",
     "Memory",

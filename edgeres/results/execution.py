@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from edgeres.results.estimate import Estimate
 
@@ -59,7 +60,9 @@ class Operators:
     """What ran where: `nodes` of the plan before delegation, how many of them a `delegate` took.
 
     `kinds` counts the operators of the file; `left` counts those that no delegate took; `time_ms` is per operator,
-    `timed` per operator with intervals and bytes. `partitions`: the parts that a compiler for NPUs made of them.
+    `timed` per operator with intervals and bytes. `precision` counts the operators of the runtime's own graph by the
+    type that they compute in, where it tells. `partitions`: the parts that a
+    compiler for NPUs made of them.
     """
 
     nodes: int
@@ -70,6 +73,7 @@ class Operators:
     time_ms: dict[str, float] | None = None
     timed: OperatorTimes | None = None
     partitions: int | None = None
+    precision: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,28 @@ class Proof:
     flips: int
     device: str | None = None
     faults: tuple[str, ...] | None = None
+    fix: str | None = None
+
+
+@dataclass(frozen=True)
+class DeviceRecord:
+    """The device that an artifact ran on, where that is not the machine on which edgeres did.
+
+    `environment`: its hardware and software, in the words of the result's. `reconnects`: how often the connection was
+    lost meanwhile, and made again.
+    """
+
+    name: str
+    environment: dict[str, Any]
+    reconnects: int = 0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an artifact has no figures on a device, while others have: the error, and what to do."""
+
+    message: str
+    details: tuple[str, ...] = ()
     fix: str | None = None
 
 

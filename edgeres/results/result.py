@@ -9,7 +9,7 @@ from typing import Any
 
 from edgeres.records import read_versioned, write_json
 from edgeres.results.accuracy import Accuracy, DataRecord, Parity
-from edgeres.results.execution import CompilerEstimate, Download, Memory, Operators, Proof
+from edgeres.results.execution import CompilerEstimate, DeviceRecord, Download, Failure, Memory, Operators, Proof
 from edgeres.results.latency import Energy, Latency, Rate, Startup
 
 SCHEMA = "edgeres.result/1"
@@ -39,6 +39,8 @@ class ArtifactResult:
     parity: Parity | None = None
     throughput: tuple[Rate, ...] | None = None
     energy: Energy | None = None
+    device: DeviceRecord | None = None
+    failure: Failure | None = None
 
 
 def _now() -> str:
@@ -54,6 +56,10 @@ class Result:
     data: DataRecord | None = None
     schema: str = SCHEMA
     created: str = field(default_factory=_now)
+
+    def environment_of(self, artifact: ArtifactResult) -> dict[str, Any]:
+        """The machine that one of its artifacts was measured on."""
+        return artifact.device.environment if artifact.device else self.environment
 
     def write(self, path: Path) -> None:
         """Write as JSON, atomically."""
@@ -88,14 +94,18 @@ def _key(artifact: ArtifactResult) -> tuple[str, str, str]:
     return artifact.name, artifact.sha256, artifact.target
 
 
+_PARTS = ("accuracy", "latency", "memory", "operators", "startup", "estimate", "throughput", "energy", "failure")
+_SHARED = ("download_bytes", "proof", "parity", "device")
+
+
 def _joined(one: ArtifactResult, two: ArtifactResult) -> ArtifactResult:
     if one.baseline != two.baseline:
         raise ValueError(f"{one.name} is the baseline of only one of the results")
     parts = {}
-    for name in ("accuracy", "latency", "memory", "operators", "startup", "estimate", "throughput", "energy"):
+    for name in _PARTS:
         first, second = getattr(one, name), getattr(two, name)
         if first is not None and second is not None:
             raise ValueError(f"both results hold the {name} of {one.name}")
         parts[name] = second if first is None else first
-    shared = {name: getattr(one, name) or getattr(two, name) for name in ("download_bytes", "proof", "parity")}
+    shared = {name: getattr(one, name) or getattr(two, name) for name in _SHARED}
     return replace(one, **shared, **parts)

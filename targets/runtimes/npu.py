@@ -112,7 +112,7 @@ class JitSession(CompiledSession):
         Raises:
             TargetError: it did not write so, or dispatched less: then something else may have run the model.
         """
-        lines = self._sandbox.lines()
+        lines = self.lines()
         found, dispatched = partitioned(lines), sum(_DISPATCHED in line for line in lines)
         nodes = len(self._graph.main.operators)
         if found is None or found[0] != nodes or dispatched < found[2]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from targets.flatbuffer import walk
 from targets.graph import Graph
 from targets.memory import Growth
 from targets.operators import Plan, coverage
-from targets.runtimes.interpreter import FirstRun
+from targets.runtimes.invoked import FirstRun
 from targets.sandbox import Limits, Sandbox
 from targets.scaling import dequantize, quantize
 from targets.target import Signature
@@ -40,27 +40,61 @@ def classifier_graph(model: bytes) -> Graph:
     return graph
 
 
+class Child(Protocol):
+    """A process that runs one engine, here or on a device; see `targets.sandbox.Sandbox`."""
+
+    @property
+    def process_id(self) -> int:
+        """Its id on the machine where it runs."""
+
+    def call(
+        self,
+        method: str,
+        *blobs: bytes | memoryview,
+        arguments: dict[str, Any] | None = None,
+        seconds: float | None = None,
+    ) -> tuple[dict[str, Any], tuple[bytes, ...]]:
+        """Run a method of the engine; returns its JSON values and its binary parts."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class Launch(Protocol):
+    """What starts a process for an engine of this name."""
+
+    def __call__(self, engine: str, /, *, limits: Limits | None) -> Child:
+        """Start it; its engine is built by the first call."""
+
+
 class EngineSession:
     """A model on an engine in a process of its own; see `targets.target.Session`.
 
     `engine`: "module:Class" of the child's side, whose `load` takes the model's bytes and `arguments`, and returns the
-    signature. `graph`: what the walk of these bytes found.
+    signature. `graph`: what the walk of these bytes found. `launch` starts the process, a sandbox here unless given.
     """
 
     delegate = "XNNPACK"
     """What the nodes of the plan that are not the file's are called."""
 
     def __init__(
-        self, engine: str, model: bytes, graph: Graph, *, arguments: dict[str, Any], limits: Limits | None = None
+        self,
+        engine: str,
+        model: bytes,
+        graph: Graph,
+        *,
+        arguments: dict[str, Any],
+        limits: Limits | None = None,
+        launch: Launch | None = None,
     ) -> None:
         self._graph, self._limits = graph, limits or Limits()
         self._run_seconds: float | None = None
-        self._sandbox = Sandbox(engine, limits=limits)
+        self._sandbox: Child = (launch or Sandbox)(engine, limits=limits)
         try:
             values, _ = self._sandbox.call("load", model, arguments=arguments)
             self.signature = _signature(values, graph)
         except TargetError as error:
-            explained = self.explained(error, self._sandbox.lines())
+            explained = self.explained(error, self.lines())
             self._sandbox.close()
             if explained is error:
                 raise
@@ -68,6 +102,10 @@ class EngineSession:
         except BaseException:
             self._sandbox.close()
             raise
+
+    def lines(self) -> tuple[str, ...]:
+        """What the child has printed up to now; nothing is known of one on a device."""
+        return self._sandbox.lines() if isinstance(self._sandbox, Sandbox) else ()
 
     def explained(self, error: TargetError, lines: tuple[str, ...]) -> TargetError:  # noqa: ARG002 - for subclasses
         """The error of a model that was not loaded, in the words of a runtime that a subclass knows.
