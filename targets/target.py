@@ -166,7 +166,7 @@ class Fault:
 class Accelerator(Target, Protocol):
     """A target that runs on another device than it seems to, or computes something wrong: it tells which, and what."""
 
-    def device(self) -> str:
+    def runs_on(self) -> str:
         """What really runs a model here, as its runtime names it.
 
         Raises:

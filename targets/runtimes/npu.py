@@ -74,7 +74,7 @@ class OpenVinoTarget:
             return Availability(available=False, version=version, why=why, fix=fix)
         return Availability(available=True, version=version)
 
-    def device(self) -> str:
+    def runs_on(self) -> str:
         """What it really runs on."""
         return _DEVICE
 
