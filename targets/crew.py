@@ -33,8 +33,13 @@ def sessions_each(target: Target, artifacts: Sequence[Artifact], *, images: int)
     if target.kind not in _ON_THESE_CORES:
         return 1
     cores, models = usable_cores(), len(artifacts)
-    memory = physical_memory() // _MEMORY_SHARE // (_MODEL_COPIES * sum(len(artifact.model) for artifact in artifacts))
+    memory = sessions_that_fit(sum(len(artifact.model) for artifact in artifacts))
     return max(1, min(cores + 1, -(-2 * cores // models), images // _LEAST_IMAGES, memory))
+
+
+def sessions_that_fit(model_bytes: int) -> int:
+    """How many sessions of models that have so many bytes together a part of memory holds; one in any case."""
+    return max(1, physical_memory() // _MEMORY_SHARE // (_MODEL_COPIES * model_bytes))
 
 
 class Crew:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -10,16 +9,15 @@ from pathlib import Path
 
 from edgeres.errors import ConfigError, TargetError
 from edgeres.progress import Progress
-from edgeres.results import ArtifactResult, Operators, Rate
+from edgeres.results import ArtifactResult, Failure, Operators, Rate
 from targets import energy, startup, throughput
 from targets.artifact import Artifact
 from targets.catalogue import about, open_session
 from targets.latency import Protocol
+from targets.meter import SYSFS, UncountedError, find_counters
 from targets.operator_times import by_kind, time_operators
 from targets.runtimes.cpu import CPU
 from targets.target import Compiler, Target
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,8 +25,8 @@ class Further:
     """What is asked for beside latency, memory and coverage.
 
     `starts`: how often to start each artifact in a process of its own, for its start-up time. `operators`: the time of
-    each operator. `throughput`: images a second, by threads, processes and batch. `energy`: of an inference. `keep`: a
-    folder for the files that compilers make, `NAME.TARGET.tflite` each.
+    each operator. `throughput`: images a second, by threads, processes and batch. `energy`: of an inference, by the
+    counters under `sysfs`. `keep`: a folder for the files that compilers make, `NAME.TARGET.tflite` each.
     """
 
     starts: int | None = None
@@ -36,6 +34,7 @@ class Further:
     throughput: bool = False
     energy: bool = False
     keep: Path | None = None
+    sysfs: Path = SYSFS
 
 
 def require_targets(places: Sequence[Target], further: Further) -> None:
@@ -78,7 +77,7 @@ def with_further(
         rates = [_throughput(artifact, protocol.seed, progress) for artifact in artifacts]
         rows = [replace(row, throughput=each) for row, each in zip(rows, rates, strict=True)]
     if further.energy:
-        rows = _with_energy(rows, artifacts, protocol.threads, progress)
+        rows = _with_energy(rows, artifacts, protocol, sysfs=further.sysfs, progress=progress)
     if further.operators:
         rows = [_with_times(row, artifact, protocol.threads) for row, artifact in zip(rows, artifacts, strict=True)]
     return rows
@@ -90,27 +89,33 @@ def _throughput(artifact: Artifact, seed: int, progress: Progress) -> tuple[Rate
 
 
 def _with_energy(
-    rows: list[ArtifactResult], artifacts: Sequence[Artifact], threads: int, progress: Progress
+    rows: list[ArtifactResult], artifacts: Sequence[Artifact], protocol: Protocol, *, sysfs: Path, progress: Progress
 ) -> list[ArtifactResult]:
-    """The rows with the energy of an inference; without, and a warning, where the machine does not count it."""
+    """The rows with the energy of an inference, or with the reason why the machine does not count it."""
+    baseline = next((place for place, row in enumerate(rows) if row.baseline), None)
     try:
-        counters = energy.find_counters()
-    except TargetError as error:
-        _log.warning("energy is left out: %s; %s", error.message, error.fix)
-        return rows
-    with ExitStack() as stack:
-        sessions = [stack.enter_context(open_session(artifact, CPU, threads=threads)) for artifact in artifacts]
-        for session in sessions:
-            session.time(runs=3, seconds=0.5)
-        found = energy.measure(sessions, counters, progress=progress)
+        counters = find_counters(sysfs)
+        with ExitStack() as stack:
+            sessions = [
+                stack.enter_context(open_session(artifact, CPU, threads=protocol.threads)) for artifact in artifacts
+            ]
+            for session in sessions:
+                session.time(runs=3, seconds=0.5)
+            found = energy.measure(sessions, counters, baseline=baseline, seed=protocol.seed, progress=progress)
+    except UncountedError as error:
+        return [_without(row, "energy", error) for row in rows]
     return [replace(row, energy=each) for row, each in zip(rows, found, strict=True)]
 
 
 def _with_times(row: ArtifactResult, artifact: Artifact, threads: int) -> ArtifactResult:
-    """The row with the time of each operator; without, and a warning, where the runtime cannot tell."""
+    """The row with the time of each operator, or with the reason why the runtime cannot tell."""
     try:
         times = time_operators(artifact.model, threads=threads)
     except TargetError as error:
-        _log.warning("%s: the times of operators are left out: %s", artifact.path, error.message)
-        return row
+        return _without(row, "operators.timed", error)
     return replace(row, operators=replace(row.operators or Operators(0, 0), time_ms=by_kind(times), timed=times))
+
+
+def _without(row: ArtifactResult, part: str, error: TargetError) -> ArtifactResult:
+    missing = {**(row.unmeasured or {}), part: Failure(error.message, error.details, error.fix)}
+    return replace(row, unmeasured=missing)

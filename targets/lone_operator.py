@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgeres.errors import TargetError
 from targets.flatbuffer import walk
 from targets.graph import Graph
-from targets.runtimes.invoked import refusal
+from targets.runtimes.refusal import refusal
 from targets.sandbox import Sandbox
 from targets.worker import Answer
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeres.bundle import open_bundle
 from edgeres.results import ArtifactResult, Proof
 from targets.artifact import Artifact
+from targets.devices.device import DeviceTarget
 from targets.flatbuffer import walk
 from targets.runtimes.cpu import REFERENCE
 from targets.target import Accelerator, Session, Signature, Target
@@ -18,7 +21,9 @@ IMAGES = 4
 
 
 def prove(artifact: Artifact, session: Session, target: Target) -> Proof | None:
-    """Run random images on an open session and on the reference kernels; None where the target has no tolerance.
+    """Run images on an open session and on the reference kernels; None where the target has no tolerance.
+
+    On a device, a bundle's golden inputs; else random ones.
 
     A known fault that the model meets fails the proof, also where these few images hide it.
 
@@ -27,7 +32,8 @@ def prove(artifact: Artifact, session: Session, target: Target) -> Proof | None:
     """
     if target.tolerance is None:
         return None
-    inputs = _inputs(artifact, session.signature)
+    golden = artifact.kind == "bundle" and isinstance(target, DeviceTarget)
+    inputs = open_bundle(Path(artifact.path)).golden.inputs[:IMAGES] if golden else _inputs(artifact, session.signature)
     with REFERENCE.open(artifact.model) as reference:
         found, expected = session.infer(inputs), reference.infer(inputs)
         scale = reference.signature.output_scale
@@ -44,6 +50,7 @@ def prove(artifact: Artifact, session: Session, target: Target) -> Proof | None:
         device=device,
         faults=tuple(fault.text for fault in faults) or None,
         fix=faults[0].fix if faults else None,
+        golden=golden,
     )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from edgeres.report.wording import interval
 from edgeres.results import ArtifactResult
 
-RATE_HEADS = ("artifact", "processes", "threads each", "batch", "images/s", "of the first")
-ENERGY_HEADS = ("artifact", "energy of an inference", "with the idle machine's", "idle", "counter")
+RATE_HEADS = ("artifact", "processes", "threads each", "batch", "images/s", "scaling")
+ENERGY_HEADS = ("artifact", "energy of an inference", "with the idle machine's", "saving", "idle", "counter")
 
 
 def rate_rows(artifacts: Sequence[ArtifactResult]) -> list[tuple[str, ...]]:
@@ -20,7 +20,7 @@ def rate_rows(artifacts: Sequence[ArtifactResult]) -> list[tuple[str, ...]]:
             str(rate.threads),
             str(rate.batch),
             interval(rate.images_per_s, ""),
-            f"{rate.images_per_s.value / artifact.throughput[0].images_per_s.value:.2f}x",
+            interval(rate.scaling, "x", decimals=2),
         )
         for artifact in artifacts
         if artifact.throughput
@@ -35,6 +35,7 @@ def energy_rows(artifacts: Sequence[ArtifactResult]) -> list[tuple[str, ...]]:
             artifact.name,
             interval(artifact.energy.inference_mj, " mJ"),
             interval(artifact.energy.gross_mj, " mJ"),
+            interval(artifact.energy.saving, "x", decimals=2),
             interval(artifact.energy.idle_w, " W"),
             artifact.energy.source,
         )

@@ -20,7 +20,16 @@ from edgeres.results.execution import (
     Proof,
 )
 from edgeres.results.latency import Condition, Conditions, Energy, Latency, Rate, Start, Startup, Trend
-from edgeres.results.result import MACHINE, SCHEMA, ArtifactResult, Result, merged, read_result
+from edgeres.results.result import (
+    MACHINE,
+    SCHEMA,
+    ArtifactResult,
+    Result,
+    merged,
+    part_of,
+    read_result,
+    without_what_is_there,
+)
 
 __all__ = [
     "MACHINE",
@@ -52,5 +61,7 @@ __all__ = [
     "Startup",
     "Trend",
     "merged",
+    "part_of",
     "read_result",
+    "without_what_is_there",
 ]

@@ -61,8 +61,7 @@ class Operators:
 
     `kinds` counts the operators of the file; `left` counts those that no delegate took; `time_ms` is per operator,
     `timed` per operator with intervals and bytes. `precision` counts the operators of the runtime's own graph by the
-    type that they compute in, where it tells. `partitions`: the parts that a
-    compiler for NPUs made of them.
+    type that they compute in, where it tells. `partitions`: the parts that a compiler for NPUs made of them.
     """
 
     nodes: int
@@ -72,13 +71,15 @@ class Operators:
     left: dict[str, int] | None = None
     time_ms: dict[str, float] | None = None
     timed: OperatorTimes | None = None
-    partitions: int | None = None
     precision: dict[str, int] | None = None
+    partitions: int | None = None
 
 
 @dataclass(frozen=True)
 class Proof:
-    """Whether a target computed what the reference kernels compute, on `images` random images of the model's input.
+    """Whether a target computed what the reference kernels compute, on `images` images of the model's input.
+
+    They are random, or the first of the bundle's golden inputs (`golden`).
 
     `largest`: the largest difference of a score, in quantization steps of an integer output, else in the scores' own
     unit; `accepted`: the most that the target is allowed. `flips`: images whose top-1 class differs. `device`: what
@@ -94,6 +95,7 @@ class Proof:
     device: str | None = None
     faults: tuple[str, ...] | None = None
     fix: str | None = None
+    golden: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,17 +103,19 @@ class DeviceRecord:
     """The device that an artifact ran on, where that is not the machine on which edgeres did.
 
     `environment`: its hardware and software, in the words of the result's. `reconnects`: how often the connection was
-    lost meanwhile, and made again.
+    lost meanwhile, and made again. `witnessed`: what was noted on it during the measurement, where that is more than
+    the other records hold.
     """
 
     name: str
     environment: dict[str, Any]
     reconnects: int = 0
+    witnessed: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an artifact has no figures on a device, while others have: the error, and what to do."""
+    """Why an artifact has no figures on a device, or lacks one that was asked for: the error, and what to do."""
 
     message: str
     details: tuple[str, ...] = ()

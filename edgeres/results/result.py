@@ -20,7 +20,10 @@ MACHINE = ("cpu", "machine", "cores", "instructions", "governor", "memory_bytes"
 
 @dataclass(frozen=True)
 class ArtifactResult:
-    """One artifact on one target. `path` is as the user gave it, `sha256` that of the flatbuffer that ran."""
+    """One artifact on one target. `path` is as the user gave it, `sha256` that of the flatbuffer that ran.
+
+    `unmeasured`: why a part that was asked for is not there, by the name of its field, e.g. `operators.timed`.
+    """
 
     name: str
     path: str
@@ -41,6 +44,7 @@ class ArtifactResult:
     energy: Energy | None = None
     device: DeviceRecord | None = None
     failure: Failure | None = None
+    unmeasured: dict[str, Failure] | None = None
 
 
 def _now() -> str:
@@ -108,4 +112,19 @@ def _joined(one: ArtifactResult, two: ArtifactResult) -> ArtifactResult:
             raise ValueError(f"both results hold the {name} of {one.name}")
         parts[name] = second if first is None else first
     shared = {name: getattr(one, name) or getattr(two, name) for name in _SHARED}
-    return replace(one, **shared, **parts)
+    return without_what_is_there(replace(one, **shared, **parts), two)
+
+
+def without_what_is_there(joined: ArtifactResult, other: ArtifactResult) -> ArtifactResult:
+    """What neither of two results has measured: `joined` has the parts of both, and its own `unmeasured` alone."""
+    missing = {**(other.unmeasured or {}), **(joined.unmeasured or {})}
+    left = {name: why for name, why in missing.items() if part_of(joined, name) is None}
+    return replace(joined, unmeasured=left or None)
+
+
+def part_of(artifact: ArtifactResult, name: str) -> Any:
+    """What an artifact holds under the name of a field, e.g. `operators.timed`; None where it was not measured."""
+    found: Any = artifact
+    for field_name in name.split("."):
+        found = getattr(found, field_name, None)
+    return found

@@ -11,5 +11,6 @@ from __future__ import annotations
 
 DEVICES = {
     "ssh": "targets.devices.ssh:open_device",
+    "adb": "targets.devices.android:open_device",
 }
 """Scheme of the URL -> "module:attribute" of a `targets.devices.device.Opener`."""

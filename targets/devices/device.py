@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from edgeres.errors import ConfigError, TargetError, suggestion
 from targets.machine import Machine
@@ -79,6 +79,9 @@ class Device(Protocol):
 
     def examine(self) -> list[Finding]:
         """Connect and look at everything that a measurement needs there: each problem is a finding with its fix."""
+
+    def witnessed(self) -> dict[str, Any]:
+        """What was noted while something was measured, since this was last asked for, as JSON values; may be empty."""
 
     def close(self) -> None:
         """End the connection, and whatever runs on the device. It is made anew when it is needed again."""

@@ -132,7 +132,7 @@ def on_device(target: Target, measure: Callable[[], list[ArtifactResult]]) -> li
     device = target.device
     environment, before = device.machine.describe(), device.reconnects
     rows = persistent(target, measure)
-    record = DeviceRecord(device.name, environment, device.reconnects - before)
+    record = DeviceRecord(device.name, environment, device.reconnects - before, device.witnessed() or None)
     return [replace(row, device=record) for row in rows]
 
 

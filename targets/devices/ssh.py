@@ -245,6 +245,10 @@ class SshDevice:
             return Availability(False, why=f"there is no file {path} on {self.name}", fix=fix)
         return Availability(True, version=found["version"])
 
+    def witnessed(self) -> dict[str, Any]:
+        """See `Device.witnessed`: everything that a runner notes is in the results."""
+        return {}
+
     def close(self) -> None:
         """See `Device.close`."""
         with self._guard:

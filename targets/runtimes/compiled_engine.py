@@ -15,16 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeres.errors import TargetError
-from targets.runtimes.invoked import InvokedEngine, refusal
+from targets.runtimes.invoked import InvokedEngine
+from targets.runtimes.refusal import refusal
 from targets.worker import Answer
 
 
 class CompiledEngine(InvokedEngine, ABC):
-    """One model on one accelerator; a subclass says on which.
-
-    A run ends when its output has been read: before that an accelerator may only have been told to begin. Memory of the
-    accelerator's own is not counted.
-    """
+    """One model on one accelerator; a subclass says on which. Memory of the accelerator's own is not counted."""
 
     def __init__(self) -> None:
         with refusal("ai-edge-litert cannot be loaded"):
@@ -45,10 +42,9 @@ class CompiledEngine(InvokedEngine, ABC):
             self._inputs, self._outputs = self._model.create_input_buffers(0), self._model.create_output_buffers(0)
         if not self._model.is_fully_accelerated():
             raise TargetError("the runtime leaves a part of the model to the CPU", fix="use --target cpu")
-        taken, given = self._port("input", input_scaling), self._port("output", output_scaling)
-        self._count, self._output_dtype = int(np.prod(given["output_shape"])), np.dtype(given["output_dtype"])
-        self._ready(tuple(taken["input_shape"]), taken["input_dtype"], self._run_and_read)
-        return {**taken, **given}, ()
+        input_port, self._output = self._port("input", input_scaling), self._port("output", output_scaling)
+        self._ready(tuple(input_port["input_shape"]), input_port["input_dtype"], self._run_and_read)
+        return {**input_port, **self._output}, ()
 
     def _port(self, noun: str, scaling: tuple[float, int]) -> dict[str, Any]:
         key = next(iter(self._model.get_signature_list()))
@@ -66,8 +62,10 @@ class CompiledEngine(InvokedEngine, ABC):
             self._inputs[0].write(np.ascontiguousarray(image))
 
     def _run_and_read(self) -> None:
+        """A run ends when its output has been read: before that an accelerator may only have been told to begin."""
+        shape, dtype = self._output["output_shape"], np.dtype(self._output["output_dtype"])
         self._model.run_by_index(0, self._inputs, self._outputs)
-        self._found: NDArray[Any] = self._outputs[0].read(self._count, self._output_dtype.type)
+        self._found: NDArray[Any] = self._outputs[0].read(int(np.prod(shape)), dtype.type)
 
     def _scores(self) -> bytes:
-        return self._found.tobytes()
+        return bytes(self._found.tobytes())

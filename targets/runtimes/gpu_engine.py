@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from targets.runtimes.compiled_engine import CompiledEngine
-from targets.runtimes.invoked import refusal
+from targets.runtimes.refusal import refusal
 from targets.worker import Answer
 
 

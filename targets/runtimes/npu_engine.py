@@ -11,7 +11,7 @@ from typing import Any
 
 from edgeres.errors import TargetError
 from targets.runtimes.compiled_engine import CompiledEngine
-from targets.runtimes.invoked import refusal
+from targets.runtimes.refusal import refusal
 from targets.worker import Answer
 
 _ISA = "ONEDNN_MAX_CPU_ISA"
