@@ -17,7 +17,10 @@ from edgeres.results import CompilerEstimate, Memory, Operators, Start
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether a target can run here: `why` not and how to `fix` it, or the runtime's `version`."""
+    """Whether a target can run here: `why` not and how to `fix` it, or the runtime's `version`.
+
+    Of one that can run, `why` says what it cannot do all the same.
+    """
 
     available: bool
     version: str | None = None
@@ -163,7 +166,7 @@ class Fault:
 class Accelerator(Target, Protocol):
     """A target that runs on another device than it seems to, or computes something wrong: it tells which, and what."""
 
-    def device(self) -> str:
+    def runs_on(self) -> str:
         """What really runs a model here, as its runtime names it.
 
         Raises:

@@ -21,7 +21,7 @@ def difference(proof: Proof) -> str:
         f"labels that differ: {proof.flips} of {proof.images}"
     )
     if proof.faults:
-        text += f". {'; '.join(proof.faults)}"
+        text += f"; {'; '.join(proof.faults)}"
     return f"{text}. Fix: {proof.fix}" if proof.fix else text
 
 

@@ -100,7 +100,7 @@ class EngineSession:
             values, _ = self._sandbox.call("load", model, arguments=arguments)
             self.signature = _signature(values, graph)
         except TargetError as error:
-            explained = self.explained(error, self._sandbox.lines())
+            explained = self.explained(error, self.lines())
             self._sandbox.close()
             if explained is error:
                 raise
@@ -108,6 +108,10 @@ class EngineSession:
         except BaseException:
             self._sandbox.close()
             raise
+
+    def lines(self) -> tuple[str, ...]:
+        """What the child has printed up to now; nothing is known of one on a device."""
+        return self._sandbox.lines() if isinstance(self._sandbox, Sandbox) else ()
 
     def explained(self, error: TargetError, lines: tuple[str, ...]) -> TargetError:  # noqa: ARG002 - for subclasses
         """The error of a model that was not loaded, in the words of a runtime that a subclass knows.
