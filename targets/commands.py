@@ -36,6 +36,9 @@ DEVICE = click.option(
 @click.option(
     "--margin", type=click.FloatRange(0, 100), default=1.0, show_default=True, help="Accepted drop, in points."
 )
+@click.option(
+    "--parity/--no-parity", default=True, help="Hold a Keras file's flatbuffer against Keras on 256 images. [default]"
+)
 @SPLIT_SEED
 @TRUST
 @HISTORY
@@ -50,6 +53,7 @@ def evaluate(
     preprocess: str | None,
     images: int | None,
     margin: float,
+    parity: bool,
     split_seed: int,
     trust: bool,
     history: Path | None,
@@ -70,7 +74,7 @@ def evaluate(
     fleet.require_targets(fleet.placed((target,), devices))
     dataset = open_dataset(source, seed=split_seed)
     opened, reference = open_compared(artifacts, baseline=baseline, preprocess_option=preprocess, trust=trust)
-    plan = Evaluation(target=target, devices=devices, split=split, images=images, margin_points=margin)
+    plan = Evaluation(target=target, devices=devices, split=split, images=images, margin_points=margin, parity=parity)
     with shown() as progress:
         result = measure(opened, dataset, baseline=reference, plan=plan, progress=progress)
 
@@ -106,6 +110,9 @@ def evaluate(
 @click.option(
     "--starts", type=click.IntRange(min=6), metavar="N", help="Start-up time too, from N fresh processes of each."
 )
+@click.option("--operators", is_flag=True, help="The time of each operator too, on the target cpu.")
+@click.option("--throughput", is_flag=True, help="Images a second too, by threads, processes and batch.")
+@click.option("--energy", is_flag=True, help="Energy of an inference too, where the machine counts it.")
 @click.option("--pin", is_flag=True, help="Keep all models on the same cores, one for each thread.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the order within rounds.")
 @click.option(
@@ -123,6 +130,9 @@ def profile(
     rounds: int | None,
     max_rounds: int | None,
     starts: int | None,
+    operators: bool,
+    throughput: bool,
+    energy: bool,
     pin: bool,
     seed: int,
     keep: Path | None,
@@ -139,6 +149,7 @@ def profile(
     from targets.artifact import open_compared
     from targets.devices import fleet
     from targets.latency import MAX_ROUNDS, MIN_ROUNDS, Protocol
+    from targets.profiling import Further
     from targets.profiling import profile as measure
 
     places = fleet.placed(targets, devices)
@@ -155,8 +166,7 @@ def profile(
             baseline=reference,
             targets=places,
             protocol=protocol,
-            starts=starts,
-            keep=keep,
+            further=Further(starts, operators, throughput, energy, keep),
             progress=progress,
         )
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeres.errors import ArtifactError, ConfigError, DataError, EdgeresError, ModelError, TargetError
+from targets.environment import physical_memory
 from targets.messages import Message, MessageError
 from targets.pipes import Pipes
 
@@ -43,7 +44,7 @@ _SIGNALS = {
 
 
 def _memory() -> int:
-    return max(4 << 30, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return max(4 << 30, physical_memory())
 
 
 @dataclass(frozen=True)

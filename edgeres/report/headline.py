@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeres.preprocess import Preprocess
+from edgeres.report.parity import statement
 from edgeres.report.story import Comparison, Story
 from edgeres.report.wording import NOT_MEASURED, NOT_PROVED, difference, level, number, points, size, spoken, times
 from edgeres.results import Accuracy, ArtifactResult, Latency
@@ -118,6 +119,11 @@ def sentences(story: Story) -> tuple[Sentence, ...]:
         Sentence(f"{artifact.name} on {artifact.target}", f"{NOT_MEASURED}: {artifact.failure.message}.")
         for artifact in artifacts
         if artifact.failure
+    ]
+    said += [
+        Sentence(artifact.name, f"{statement(artifact.parity)}.")
+        for artifact in artifacts
+        if artifact.parity and not artifact.parity.passed
     ]
     said += [
         _about(comparison, artifact)

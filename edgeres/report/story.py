@@ -10,7 +10,19 @@ from edgeres.bundle import MODEL, Bundle, Golden
 from edgeres.results import ArtifactResult, DataRecord, Result
 from edgeres.training.run import History, RunConfig
 
-_PARTS = ("accuracy", "latency", "memory", "operators", "startup", "estimate", "proof", "failure")
+_PARTS = (
+    "accuracy",
+    "latency",
+    "memory",
+    "operators",
+    "startup",
+    "estimate",
+    "proof",
+    "parity",
+    "throughput",
+    "energy",
+    "failure",
+)
 
 
 @dataclass(frozen=True)

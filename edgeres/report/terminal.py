@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -10,7 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from edgeres.report.conditions import remarks
+from edgeres.report.operator_table import HEADS as OPERATOR_HEADS
+from edgeres.report.operator_table import operator_table
+from edgeres.report.parity import parity_flips, parity_line
 from edgeres.report.score_table import score_table
+from edgeres.report.throughput_table import ENERGY_HEADS, RATE_HEADS, energy_rows, rate_rows
 from edgeres.report.wording import NONE, NOT_MEASURED, NOT_PROVED, clean, difference, interval, number, size
 from edgeres.results import (
     Accuracy,
@@ -46,6 +50,8 @@ def print_result(result: Result) -> None:
         scores = score_table(result.artifacts, result.data, label=lambda artifact: artifact.name)
         if scores is not None:
             console.print(plain_table(scores.heads, scores.rows))
+        for sentence in _parities(result):
+            console.print(sentence)
     if any(artifact.latency for artifact in result.artifacts):
         console.print(latency_table(result))
     if any(map(_untimed, result.artifacts)):
@@ -54,6 +60,12 @@ def print_result(result: Result) -> None:
         console.print(estimate_table(result))
     if any(artifact.startup for artifact in result.artifacts):
         console.print(startup_table(result))
+    for heads, rows in ((RATE_HEADS, rate_rows(result.artifacts)), (ENERGY_HEADS, energy_rows(result.artifacts))):
+        if rows:
+            console.print(plain_table(heads, rows))
+    for artifact in result.artifacts:
+        if (operators := operator_table(artifact)) is not None:
+            console.print(plain_table(OPERATOR_HEADS, operators.rows, title=operators.title))
     for remark in remarks(result.artifacts):
         console.print(Text(clean(remark), style="yellow"))
 
@@ -71,6 +83,15 @@ def unproved(result: Result) -> list[str]:
         for artifact in result.artifacts
         if (proof := artifact.proof) and not proof.passed
     ]
+
+
+def _parities(result: Result) -> Iterator[Text]:
+    """What is to be said of Keras files beside their flatbuffers, and every image that changes class."""
+    labels = (result.data.labels if result.data else None) or ()
+    for artifact in result.artifacts:
+        if artifact.parity and (line := parity_line(artifact)):
+            yield Text(clean(line), style="" if artifact.parity.passed else "red")
+            yield from (Text(clean(f"  {flip}")) for flip in parity_flips(artifact, labels))
 
 
 def output() -> Console:
@@ -157,9 +178,9 @@ def _estimate(estimate: CompilerEstimate) -> list[str]:
     return [f"{estimate.inference_ms:.3g} ms", f"{estimate.cycles:,}", *map(size, memories)]
 
 
-def plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+def plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> Table:
     """A table of texts, in the style of the others."""
-    table = Table(box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, title=Text(clean(title)) if title else None, title_justify="left", pad_edge=False)
     for head in heads:
         table.add_column(head, overflow="fold")
     for row in rows:

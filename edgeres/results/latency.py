@@ -87,3 +87,27 @@ class Startup:
     load_bytes: Estimate
     peak_bytes: Estimate
     starts: tuple[Start, ...]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Images in a second: `processes` side by side with so many `threads` each, `batch` images at a time."""
+
+    threads: int
+    processes: int
+    batch: int
+    images_per_s: Estimate
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Energy of one inference, by a counter of the whole package or machine.
+
+    `source`: the counters. `gross_mj`: millijoules of the machine during an inference; `inference_mj`: less those that
+    it takes idle for as long. `idle_w`: watts of the idle machine.
+    """
+
+    source: str
+    idle_w: Estimate
+    gross_mj: Estimate
+    inference_mj: Estimate

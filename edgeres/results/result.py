@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from edgeres.records import read_versioned, write_json
-from edgeres.results.accuracy import Accuracy, DataRecord
+from edgeres.results.accuracy import Accuracy, DataRecord, Parity
 from edgeres.results.execution import CompilerEstimate, DeviceRecord, Download, Failure, Memory, Operators, Proof
-from edgeres.results.latency import Latency, Startup
+from edgeres.results.latency import Energy, Latency, Rate, Startup
 
 SCHEMA = "edgeres.result/1"
 
@@ -36,6 +36,9 @@ class ArtifactResult:
     startup: Startup | None = None
     estimate: CompilerEstimate | None = None
     proof: Proof | None = None
+    parity: Parity | None = None
+    throughput: tuple[Rate, ...] | None = None
+    energy: Energy | None = None
     device: DeviceRecord | None = None
     failure: Failure | None = None
 
@@ -95,10 +98,22 @@ def _joined(one: ArtifactResult, two: ArtifactResult) -> ArtifactResult:
     if one.baseline != two.baseline:
         raise ValueError(f"{one.name} is the baseline of only one of the results")
     parts = {}
-    for name in ("accuracy", "latency", "memory", "operators", "startup", "estimate", "failure"):
+    for name in (
+        "accuracy",
+        "latency",
+        "memory",
+        "operators",
+        "startup",
+        "estimate",
+        "throughput",
+        "energy",
+        "failure",
+    ):
         first, second = getattr(one, name), getattr(two, name)
         if first is not None and second is not None:
             raise ValueError(f"both results hold the {name} of {one.name}")
         parts[name] = second if first is None else first
-    shared = {name: getattr(one, name) or getattr(two, name) for name in ("download_bytes", "proof", "device")}
+    shared = {
+        name: getattr(one, name) or getattr(two, name) for name in ("download_bytes", "proof", "parity", "device")
+    }
     return replace(one, **shared, **parts)

@@ -77,11 +77,19 @@ class Engine:
         self._interpreter: Any = None
 
     def load(
-        self, model: bytes, *, resolver: str, threads: int, delegate: str = "", options: dict[str, str] | None = None
+        self,
+        model: bytes,
+        *,
+        resolver: str,
+        threads: int,
+        delegate: str = "",
+        options: dict[str, str] | None = None,
+        batch: int = 1,
     ) -> Answer:
-        """Load a model and allocate its tensors for a batch of 1; returns its signature.
+        """Load a model and allocate its tensors for a batch; returns its signature.
 
-        `delegate`: the path of a shared object with a delegate, which takes `options`; none where empty.
+        `delegate`: the path of a shared object with a delegate, which takes `options`; none where empty. `batch`: other
+        than 1 only for a model whose batch is open.
         """
         reset_peak()
         delegates = []
@@ -96,6 +104,9 @@ class Engine:
                 experimental_delegates=delegates or None,
                 experimental_op_resolver_type=self._runtime.OpResolverType[resolver],
             )
+            if batch != 1:
+                details = self._interpreter.get_input_details()[0]
+                self._interpreter.resize_tensor_input(details["index"], [batch, *details["shape"][1:]])
             self._interpreter.allocate_tensors()
         self._initialization_ms = (perf_counter_ns() - began) / 1e6
         found = resident()

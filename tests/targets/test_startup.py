@@ -11,7 +11,7 @@ from edgeres.results import Start
 from targets import startup
 from targets.artifact import Artifact
 from targets.catalogue import available_target
-from targets.profiling import profile
+from targets.profiling import Further, profile
 from targets.runtimes.cpu import CPU
 from targets.runtimes.session import EngineSession
 from tests.targets.conftest import Models
@@ -62,7 +62,7 @@ def test_too_few_starts_are_refused() -> None:
 
 def test_a_real_model_is_started_anew_and_its_memory_is_that_of_a_fresh_process(models: Models) -> None:
     model = Artifact("float32", "float32.tflite", "tflite", models("float32"))
-    (row,) = profile([model], protocol=QUICK, starts=6).artifacts
+    (row,) = profile([model], protocol=QUICK, further=Further(starts=6)).artifacts
     assert row.startup is not None
     assert len(row.startup.starts) == 6
     assert all(start.initialization_ms > 0 and start.first_ms > 0 for start in row.startup.starts)

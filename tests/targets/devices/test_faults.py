@@ -347,7 +347,7 @@ def test_a_measurement_of_latency_begins_anew_and_the_result_says_so(
 
     rows = fleet.on_device(
         target,
-        lambda: _profile_on(target, artifacts, baseline=0, protocol=QUICK, starts=None, progress=progress),
+        lambda: _profile_on(target, artifacts, baseline=0, protocol=QUICK, progress=progress),
     )
     for row in rows:
         assert row.latency is not None
