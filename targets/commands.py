@@ -148,8 +148,8 @@ def profile(
     from edgeres.progress import shown
     from targets.artifact import open_compared
     from targets.devices import fleet
+    from targets.further import Further
     from targets.latency import MAX_ROUNDS, MIN_ROUNDS, Protocol
-    from targets.profiling import Further
     from targets.profiling import profile as measure
 
     places = fleet.placed(targets, devices)

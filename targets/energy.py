@@ -97,7 +97,8 @@ def measure(
                 joules, passed = _spent(counters, partial(_run, session, seconds, times))
                 own.append((1000 * joules / len(times), 1000 * passed / len(times)))
             progress("energy", done, rounds)
-    return [_summary(counters, idle_w, own) for own in found]
+    source = ", ".join(counter.name for counter in counters)
+    return [summarize(source, tuple(idle_w), tuple(mj for mj, _ in own), tuple(ms for _, ms in own)) for own in found]
 
 
 def _run(session: Session, seconds: float, times: list[float]) -> None:
@@ -113,14 +114,24 @@ def _spent(counters: Sequence[Counter], work: Callable[[], object]) -> tuple[flo
     return joules, ended - began
 
 
-def _summary(counters: Sequence[Counter], idle_w: Sequence[float], runs: Sequence[tuple[float, float]]) -> Energy:
-    """`runs`: millijoules and milliseconds of an inference, one pair for each round."""
-    net = [gross - idle * duration for (gross, duration), idle in zip(runs, idle_w, strict=True)]
+def summarize(
+    source: str, idle_watts: tuple[float, ...], inferences_mj: tuple[float, ...], inferences_ms: tuple[float, ...]
+) -> Energy:
+    """The medians of the rounds: of each the watts of the idle machine, and what an inference took of the counter.
+
+    Raises:
+        ValueError: fewer than 6 rounds.
+    """
+    rounds = zip(idle_watts, inferences_mj, inferences_ms, strict=True)
+    net = [gross - idle * duration for idle, gross, duration in rounds]
     return Energy(
-        source=", ".join(counter.name for counter in counters),
-        idle_w=_median(idle_w),
-        gross_mj=_median([gross for gross, _ in runs]),
+        source=source,
+        idle_w=_median(idle_watts),
+        gross_mj=_median(inferences_mj),
         inference_mj=_median(net),
+        idle_watts=idle_watts,
+        inferences_mj=inferences_mj,
+        inferences_ms=inferences_ms,
     )
 
 

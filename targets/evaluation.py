@@ -34,8 +34,8 @@ _log = logging.getLogger(__name__)
 class Evaluation:
     """What is measured: on which target, on the first `images` of which split, within which margin of the baseline.
 
-    `devices`: those on which the target is, by name or URL; none for this machine. `parity`: whether the flatbuffer of
-    a Keras file is held against Keras itself.
+    `parity`: whether the flatbuffer of a Keras file is held against Keras itself.
+    `devices`: those on which the target is, by name or URL; none for this machine.
     """
 
     target: str = "cpu"
@@ -80,9 +80,9 @@ def evaluate(
 
     def measure(name: str) -> list[ArtifactResult]:
         target = available_target(name)
-        entered = _Entered(target, artifacts, contracts, split, dataset)
+        entered = _Entered(target, artifacts, contracts, split, dataset, plan.parity)
         told = fleet.stage(progress, name)
-        return fleet.on_device(target, lambda: _evaluate_on(entered, plan, baseline, records, told))
+        return fleet.on_device(target, lambda: _evaluate_on(entered, baseline, plan.margin_points, records, told))
 
     def failed(name: str, error: EdgeresError) -> list[ArtifactResult]:
         rows = [_row(name, artifact, baseline=place == baseline) for place, artifact in enumerate(artifacts)]
@@ -102,10 +102,11 @@ class _Entered:
     contracts: Sequence[Preprocess]
     split: Split
     dataset: Dataset
+    parity: bool
 
 
 def _evaluate_on(
-    entered: _Entered, plan: Evaluation, baseline: int | None, records: list[DataRecord], progress: Progress
+    entered: _Entered, baseline: int | None, margin_points: float, records: list[DataRecord], progress: Progress
 ) -> list[ArtifactResult]:
     """The rows of one target; the record of the images is appended to `records`."""
     target, artifacts, dataset = entered.target, entered.artifacts, entered.dataset
@@ -122,11 +123,11 @@ def _evaluate_on(
             for artifact, contract in zip(artifacts, entered.contracts, strict=True)
         ]
         measured, record = accuracy.measure(
-            entrants, entered.split, dataset, baseline=baseline, margin_points=plan.margin_points, progress=progress
+            entrants, entered.split, dataset, baseline=baseline, margin_points=margin_points, progress=progress
         )
         proofs = [prove(artifact, one.sessions[0], target) for artifact, one in zip(artifacts, entrants, strict=True)]
         parities = [
-            _parity(artifact, one, entered.split) if plan.parity else None
+            _parity(artifact, one, entered.split) if entered.parity else None
             for artifact, one in zip(artifacts, entrants, strict=True)
         ]
     records.append(record)

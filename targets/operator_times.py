@@ -21,8 +21,9 @@ from targets.sandbox import Limits, Sandbox
 from targets.stats import quantile
 
 ENGINE = "targets.runtimes.profiler_engine:Engine"
-MIN_RUNS, SECONDS = 30, 0.5
-_CUT_MS = 0.0005
+MIN_RUNS, MAX_RUNS, SECONDS = 30, 300, 0.5
+_CUT_MS, _DECIMALS = 0.0005, 4
+"""What the clock cuts off on average; times are kept to a tenth of a microsecond."""
 
 
 def time_operators(model: bytes, *, threads: int = 1, limits: Limits | None = None) -> OperatorTimes:
@@ -37,7 +38,7 @@ def time_operators(model: bytes, *, threads: int = 1, limits: Limits | None = No
         raise TargetError(f"operators cannot be timed where one of them, {calling}, runs others")
     with Sandbox(ENGINE, limits=limits) as sandbox, machine_lock():
         sandbox.call("load", model, arguments={"threads": threads})
-        values, blobs = sandbox.call("measure", arguments={"runs": MIN_RUNS, "seconds": SECONDS})
+        values, blobs = sandbox.call("measure", arguments={"runs": MIN_RUNS, "most": MAX_RUNS, "seconds": SECONDS})
     events = [
         decode(Event, event, where="the runtime's answer", error=TargetError) for event in values.get("events", ())
     ]
@@ -56,29 +57,44 @@ def summarize(graph: Subgraph, events: Sequence[Event], times: NDArray[np.float6
     per_operator = np.zeros((len(times), len(graph.operators)))
     for column, owner in enumerate(owners, start=1):
         per_operator[:, owner] += times[:, column]
+    runs = [tuple(round(value, _DECIMALS) for value in column) for column in per_operator.T.tolist()]
     each = tuple(
         OperatorTime(
             index=place,
             kind=operator.kind,
             layer=layer,
             delegated=place not in undelegated,
-            time_ms=_median(per_operator[:, place], events=owners.count(place)),
+            time_ms=_median(runs[place], events=owners.count(place)),
             activation_bytes=sum(graph.tensors[index].size_bytes for index in operator.outputs),
             weight_bytes=_weight_bytes(graph, operator),
+            events=owners.count(place),
+            runs_ms=runs[place],
         )
         for place, (operator, layer) in enumerate(zip(graph.operators, layer_names(graph), strict=True))
     )
+    return _together(each, tuple(round(value, _DECIMALS) for value in times[:, 0].tolist()))
+
+
+def again(timed: OperatorTimes) -> OperatorTimes:
+    """The same, computed anew from the runs that it keeps."""
+    each = tuple(replace(one, time_ms=_median(one.runs_ms, events=one.events)) for one in timed.each)
+    return _together(each, timed.totals_ms)
+
+
+def _together(each: tuple[OperatorTime, ...], totals_ms: tuple[float, ...]) -> OperatorTimes:
+    sums = [sum(run) for run in zip(*(one.runs_ms for one in each), strict=True)]
     return OperatorTimes(
-        runs=len(times),
-        total_ms=quantile(times[:, 0].tolist(), 0.5),
-        sum_ms=quantile(times[:, 1:].sum(axis=1).tolist(), 0.5),
+        runs=len(totals_ms),
+        total_ms=quantile(totals_ms, 0.5),
+        sum_ms=quantile(sums, 0.5),
         each=each,
+        totals_ms=totals_ms,
     )
 
 
-def _median(times: NDArray[np.float64], *, events: int) -> Estimate:
+def _median(times: Sequence[float], *, events: int) -> Estimate:
     """The median over runs; its interval is no narrower than what the clock cuts off of so many events."""
-    found, cut = quantile(times.tolist(), 0.5), events * _CUT_MS
+    found, cut = quantile(times, 0.5), events * _CUT_MS
     method = f"{found.method}; widened by the half microsecond that the clock cuts off"
     return replace(found, low=max(0.0, found.low - cut), high=found.high + cut, method=method)
 

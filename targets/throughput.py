@@ -63,7 +63,16 @@ def measure(
             for way in order:
                 found[way].append(_rate(crews[way], way, pool, seconds))
             progress("throughput", done, rounds)
-    return tuple(Rate(way.threads, way.processes, way.batch, quantile(rates, 0.5)) for way, rates in found.items())
+    return tuple(summarize(way, tuple(rates)) for way, rates in found.items())
+
+
+def summarize(way: Way, rates: tuple[float, ...]) -> Rate:
+    """The median of the rounds' rates.
+
+    Raises:
+        ValueError: fewer than 6.
+    """
+    return Rate(way.threads, way.processes, way.batch, quantile(rates, 0.5), rates)
 
 
 @contextmanager

@@ -116,14 +116,14 @@ def sentences(story: Story) -> tuple[Sentence, ...]:
         if artifact.proof and not artifact.proof.passed
     ]
     said += [
-        Sentence(f"{artifact.name} on {artifact.target}", f"{NOT_MEASURED}: {artifact.failure.message}.")
-        for artifact in artifacts
-        if artifact.failure
-    ]
-    said += [
         Sentence(artifact.name, f"{statement(artifact.parity)}.")
         for artifact in artifacts
         if artifact.parity and not artifact.parity.passed
+    ]
+    said += [
+        Sentence(f"{artifact.name} on {artifact.target}", f"{NOT_MEASURED}: {artifact.failure.message}.")
+        for artifact in artifacts
+        if artifact.failure
     ]
     said += [
         _about(comparison, artifact)

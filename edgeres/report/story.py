@@ -18,10 +18,10 @@ _PARTS = (
     "startup",
     "estimate",
     "proof",
+    "failure",
     "parity",
     "throughput",
     "energy",
-    "failure",
 )
 
 

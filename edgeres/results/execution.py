@@ -25,6 +25,7 @@ class OperatorTime:
     """One operator of the file, by its `index` there: its `kind`, the `layer` it computes, whether a delegate ran it.
 
     `time_ms`: of one inference. `activation_bytes`: of the tensors it writes; `weight_bytes`: of its constants.
+    `runs_ms`: of each run; `events`: of how many readings of the clock each is the sum.
     """
 
     index: int
@@ -34,6 +35,8 @@ class OperatorTime:
     time_ms: Estimate
     activation_bytes: int
     weight_bytes: int
+    events: int = 1
+    runs_ms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,15 @@ class OperatorTimes:
     """The time of every operator over so many `runs` with profiling on, in the order of the file.
 
     `sum_ms` is that of all operators of a run together, `total_ms` that of a whole inference without the profiler, in
-    turn with those. An operator that a delegate has joined with another has no time of its own.
+    turn with those, `totals_ms` each of them. An operator that a delegate has joined with another has no time of its
+    own.
     """
 
     runs: int
     total_ms: Estimate
     sum_ms: Estimate
     each: tuple[OperatorTime, ...]
+    totals_ms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -91,12 +91,16 @@ class Startup:
 
 @dataclass(frozen=True)
 class Rate:
-    """Images in a second: `processes` side by side with so many `threads` each, `batch` images at a time."""
+    """Images in a second: `processes` side by side with so many `threads` each, `batch` images at a time.
+
+    `rates`: of each round, whose median it is.
+    """
 
     threads: int
     processes: int
     batch: int
     images_per_s: Estimate
+    rates: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,10 +108,14 @@ class Energy:
     """Energy of one inference, by a counter of the whole package or machine.
 
     `source`: the counters. `gross_mj`: millijoules of the machine during an inference; `inference_mj`: less those that
-    it takes idle for as long. `idle_w`: watts of the idle machine.
+    it takes idle for as long. `idle_w`: watts of the idle machine. `idle_watts`, `inferences_mj`, `inferences_ms`: of
+    each round.
     """
 
     source: str
     idle_w: Estimate
     gross_mj: Estimate
     inference_mj: Estimate
+    idle_watts: tuple[float, ...] = ()
+    inferences_mj: tuple[float, ...] = ()
+    inferences_ms: tuple[float, ...] = ()

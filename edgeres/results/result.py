@@ -94,26 +94,18 @@ def _key(artifact: ArtifactResult) -> tuple[str, str, str]:
     return artifact.name, artifact.sha256, artifact.target
 
 
+_PARTS = ("accuracy", "latency", "memory", "operators", "startup", "estimate", "throughput", "energy", "failure")
+_SHARED = ("download_bytes", "proof", "parity", "device")
+
+
 def _joined(one: ArtifactResult, two: ArtifactResult) -> ArtifactResult:
     if one.baseline != two.baseline:
         raise ValueError(f"{one.name} is the baseline of only one of the results")
     parts = {}
-    for name in (
-        "accuracy",
-        "latency",
-        "memory",
-        "operators",
-        "startup",
-        "estimate",
-        "throughput",
-        "energy",
-        "failure",
-    ):
+    for name in _PARTS:
         first, second = getattr(one, name), getattr(two, name)
         if first is not None and second is not None:
             raise ValueError(f"both results hold the {name} of {one.name}")
         parts[name] = second if first is None else first
-    shared = {
-        name: getattr(one, name) or getattr(two, name) for name in ("download_bytes", "proof", "parity", "device")
-    }
+    shared = {name: getattr(one, name) or getattr(two, name) for name in _SHARED}
     return replace(one, **shared, **parts)

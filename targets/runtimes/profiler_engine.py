@@ -103,8 +103,10 @@ class Engine:
             self._plain.first()
         return {}, ()
 
-    def measure(self, *, runs: int, seconds: float) -> Answer:
+    def measure(self, *, runs: int, most: int, seconds: float) -> Answer:
         """Run at least `runs` times and `seconds` long with the profiler on, and as often without it, in turn.
+
+        After `most` runs it ends in any case.
 
         Returns the events of a run, and float64 (runs, 1 + events) milliseconds: of the whole without the profiler,
         then of each event.
@@ -112,7 +114,7 @@ class Engine:
         library, began = self._library, perf_counter()
         events: list[Event] | None = None
         rows: list[list[float]] = []
-        while len(rows) < runs or perf_counter() - began < seconds:
+        while len(rows) < runs or (len(rows) < most and perf_counter() - began < seconds):
             library.call("LiteRtStartProfiler", self._profiler)
             self._run()
             library.call("LiteRtStopProfiler", self._profiler)

@@ -10,8 +10,9 @@ from edgeres.errors import TargetError
 from targets import energy
 from targets.artifact import Artifact
 from targets.energy import Counter, find_counters
+from targets.further import Further
 from targets.latency import Protocol
-from targets.profiling import Further, profile
+from targets.profiling import profile
 from tests.targets.conftest import Models
 from tests.targets.double import DoubleSession
 
@@ -97,7 +98,7 @@ def test_what_the_idle_machine_takes_is_taken_off(monkeypatch: pytest.MonkeyPatc
 def test_profile_goes_on_where_energy_is_not_counted(
     models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("targets.profiling.energy.find_counters", lambda: find_counters(tmp_path))
+    monkeypatch.setattr("targets.further.energy.find_counters", lambda: find_counters(tmp_path))
     model = Artifact("m", "m.tflite", "tflite", models("gray"))
     (row,) = profile([model], protocol=QUICK, further=Further(energy=True)).artifacts
     assert row.latency is not None
@@ -108,7 +109,7 @@ def test_profile_goes_on_where_energy_is_not_counted(
 def test_profile_counts_energy_where_there_is_a_counter(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     grows = iter(np.arange(1.0, 1e6))
     monkeypatch.setattr(
-        "targets.profiling.energy.find_counters", lambda: (Counter("c", lambda: next(grows), seconds=0.01),)
+        "targets.further.energy.find_counters", lambda: (Counter("c", lambda: next(grows), seconds=0.01),)
     )
     model = Artifact("m", "m.tflite", "tflite", models("gray"))
     (row,) = profile([model], protocol=QUICK, further=Further(energy=True)).artifacts

@@ -12,9 +12,10 @@ from edgeres.errors import ConfigError, TargetError
 from edgeres.results import read_result
 from targets.artifact import Artifact
 from targets.flatbuffer import walk
+from targets.further import Further
 from targets.latency import Protocol
-from targets.operator_times import by_kind, summarize, time_operators
-from targets.profiling import Further, profile
+from targets.operator_times import again, by_kind, summarize, time_operators
+from targets.profiling import profile
 from targets.runtimes.profiler_engine import Event
 from targets.sandbox import Sandbox
 from tests.targets.conftest import Models
@@ -34,6 +35,7 @@ def test_every_operator_of_a_real_model_has_its_time(models: Models, name: str) 
     assert all(each.weight_bytes > 0 and each.activation_bytes > 0 for each in convolutions)
     assert max(each.time_ms.value for each in convolutions) > 0  # the clock counts microseconds
     assert all(each.time_ms.low <= each.time_ms.value <= each.time_ms.high for each in found.each)
+    assert again(found) == found
     # No time is lost or counted twice; what it says of the whole is a benchmark's business.
     assert sum(by_kind(found).values()) == pytest.approx(sum(each.time_ms.value for each in found.each))
 
@@ -77,7 +79,7 @@ def test_profile_goes_on_where_operators_cannot_be_timed(
     def refuses(model: bytes, *, threads: int) -> object:
         raise TargetError("no profiler")
 
-    monkeypatch.setattr("targets.profiling.time_operators", refuses)
+    monkeypatch.setattr("targets.further.time_operators", refuses)
     model = Artifact("m", "m.tflite", "tflite", models("float32"))
     (row,) = profile([model], protocol=QUICK, further=Further(operators=True)).artifacts
     assert row.latency is not None
@@ -102,7 +104,7 @@ def test_profile_measures_operators_where_they_are_asked_for(models: Models) -> 
 
 def test_a_target_that_cannot_tell_is_an_error(models: Models) -> None:
     model = Artifact("m", "m.tflite", "tflite", models("float32"))
-    with pytest.raises(ConfigError, match="time of each operator is measured on the target 'cpu' alone"):
+    with pytest.raises(ConfigError, match="time of each operator is measured on this machine's target 'cpu' alone"):
         profile([model], targets=("builtin",), protocol=QUICK, further=Further(operators=True))
 
 

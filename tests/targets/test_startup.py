@@ -11,7 +11,8 @@ from edgeres.results import Start
 from targets import startup
 from targets.artifact import Artifact
 from targets.catalogue import available_target
-from targets.profiling import Further, profile
+from targets.further import Further
+from targets.profiling import profile
 from targets.runtimes.cpu import CPU
 from targets.runtimes.session import EngineSession
 from tests.targets.conftest import Models

@@ -5,8 +5,9 @@ import pytest
 from edgeres.errors import ConfigError
 from targets import throughput
 from targets.artifact import Artifact
+from targets.further import Further
 from targets.latency import Protocol
-from targets.profiling import Further, profile
+from targets.profiling import profile
 from targets.throughput import Way, ways
 from tests.targets.conftest import Models
 
@@ -36,5 +37,5 @@ def test_profile_measures_it_where_it_is_asked_for(models: Models) -> None:
     (row,) = profile([model], protocol=QUICK, further=Further(throughput=True)).artifacts
     assert row.throughput is not None
     assert row.throughput[0].processes == row.throughput[0].threads == 1
-    with pytest.raises(ConfigError, match="throughput is measured on the target 'cpu' alone"):
+    with pytest.raises(ConfigError, match="throughput is measured on this machine's target 'cpu' alone"):
         profile([model], targets=("reference",), protocol=QUICK, further=Further(throughput=True))

@@ -23,6 +23,7 @@ from targets.devices import connection, fleet
 from targets.devices.device import ConnectionLost
 from targets.devices.remote import RemoteSandbox
 from targets.devices.ssh import Patience, SshDevice
+from targets.further import Further
 from targets.latency import Block, Protocol
 from targets.profiling import _profile_on
 from targets.runtimes.cpu import CPU
@@ -347,7 +348,7 @@ def test_a_measurement_of_latency_begins_anew_and_the_result_says_so(
 
     rows = fleet.on_device(
         target,
-        lambda: _profile_on(target, artifacts, baseline=0, protocol=QUICK, progress=progress),
+        lambda: _profile_on(target, artifacts, baseline=0, protocol=QUICK, further=Further(), progress=progress),
     )
     for row in rows:
         assert row.latency is not None
