@@ -104,7 +104,7 @@ def test_one_device_that_fails_is_an_error_and_no_result(
     file = tmp_path / "result.json"
     code, out, err = edgeres("profile", *bundles, "--device", "gone", "--json", str(file), capsys=capsys)
     assert (code, out, file.exists()) == (6, "", False)
-    assert "the target 'gone/cpu' cannot run here" in err
+    assert "the target 'gone/cpu' cannot run there" in err
     assert "fix: check that the device is on" in err
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
+import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,49 +17,26 @@ from tests.targets.devices.server import free_port, run
 
 pytestmark = [pytest.mark.ssh, pytest.mark.slow]
 
-asyncssh = pytest.importorskip("asyncssh")
-
-
-class Guard(asyncssh.SSHServer):  # type: ignore[name-defined, misc]
-    def begin_auth(self, username: str) -> bool:
-        return True
-
-    def password_auth_supported(self) -> bool:
-        return True
-
-    def validate_password(self, username: str, password: str) -> bool:
-        return (username, password) == ("pi", "swordfish")
-
-
-async def serve(process: asyncssh.SSHServerProcess[bytes]) -> None:
-    pipe = asyncio.subprocess.PIPE
-    shell = await asyncio.create_subprocess_shell(process.command or "", stdin=pipe, stdout=pipe, stderr=pipe)
-    await process.redirect(stdin=shell.stdin, stdout=shell.stdout, stderr=shell.stderr)
-    process.exit(await shell.wait())
+pytest.importorskip("asyncssh")
 
 
 @pytest.fixture
 def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A server that takes one password, known to a user who has no keys."""
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "host_key")
-    port, loop, ready = free_port(), asyncio.new_event_loop(), threading.Event()
+    port = free_port()
     (tmp_path / ".ssh").mkdir()
     key = " ".join((tmp_path / "host_key.pub").read_text().split()[:2])
     (tmp_path / ".ssh" / "known_hosts").write_text(f"[127.0.0.1]:{port} {key}\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-
-    async def start() -> None:
-        options = {"server_host_keys": [str(tmp_path / "host_key")], "process_factory": serve, "encoding": None}
-        await asyncssh.create_server(Guard, "127.0.0.1", port, **options)
-        ready.set()
-
-    thread = threading.Thread(target=lambda: (loop.run_until_complete(start()), loop.run_forever()), daemon=True)
-    thread.start()
-    assert ready.wait(60)
-    yield f"ssh://pi@127.0.0.1:{port}"
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(60)
+    program = Path(__file__).with_name("password_server.py")
+    command = [sys.executable, str(program), str(port), str(tmp_path / "host_key")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"ready\n"
+        yield f"ssh://pi@127.0.0.1:{port}"
+        server.kill()
 
 
 def test_a_password_comes_from_the_variable_that_the_inventory_names(
