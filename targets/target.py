@@ -212,4 +212,5 @@ def require_available(target: Target) -> None:
     """
     found = target.check()
     if not found.available:
-        raise TargetError(f"the target '{target.name}' cannot run here: {found.why}", fix=found.fix)
+        place = "here" if getattr(target, "device", None) is None else "there"
+        raise TargetError(f"the target '{target.name}' cannot run {place}: {found.why}", fix=found.fix)
