@@ -1,8 +1,9 @@
-"""Does every figure of a result follow from the raw data beside it: rounds, and what is kept of each image?"""
+"""Does every figure of a result follow from the raw data beside it: rounds, starts, and what is kept of each image?"""
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,16 +12,19 @@ import numpy as np
 
 from edgeres.errors import ArtifactError
 from edgeres.records import encode
-from edgeres.results import Accuracy, ArtifactResult, DataRecord, Result
+from edgeres.results import Accuracy, ArtifactResult, Conditions, DataRecord, Result
+from targets import startup
+from targets.conditions import Evidence, flags
 from targets.latency import summarize
 from targets.predictions import MOST_FLIPS, Predictions
 from targets.proof import unproved
 from targets.scoring import score
+from targets.trend import trend
 
 TOLERANCE = 1e-9
 """Largest relative difference that other versions of numpy may make."""
 
-_RAW = ("flips", "rounds")
+_RAW = ("flips", "rounds", "starts", "reference_ms")
 """Raw data that are more than numbers: what was computed from them is compared."""
 
 _NO_FIGURES = (".level", ".method", ".n")
@@ -65,18 +69,20 @@ class _Mismatch(Exception):  # noqa: N818 - a finding
 
 def recompute(result: Result) -> Recomputed:
     """Compute every figure of a result again from its raw data, by the functions that computed it first."""
-    figures, differences, bare = 0, [], []
+    figures, differences = 0, list[Difference]()
+    bare: list[str] = []
     for artifact in result.artifacts:
         baseline = next(
             (one for one in result.artifacts if one.baseline and one.target == artifact.target and one != artifact),
             None,
         )
-        for part, again in (("accuracy", _accuracy), ("latency", _latency)):
+        bare += _without_raw_data(artifact)
+        for part, again in (("accuracy", _accuracy), ("latency", _latency), ("startup", _startup)):
             stored, place = getattr(artifact, part), f"{artifact.name} on {artifact.target}: {part}"
             if stored is None:
                 continue
             try:
-                computed = again(artifact, baseline, result.data)
+                computed = again(artifact, baseline, result)
             except (_Mismatch, ValueError, ArithmeticError) as problem:
                 differences.append(Difference(place, "raw data", str(problem)))
                 continue
@@ -89,8 +95,14 @@ def recompute(result: Result) -> Recomputed:
     return Recomputed(figures, tuple(differences), tuple(bare))
 
 
-def _accuracy(artifact: ArtifactResult, baseline: ArtifactResult | None, data: DataRecord | None) -> Accuracy | None:
-    own = artifact.accuracy
+def _without_raw_data(artifact: ArtifactResult) -> Iterator[str]:
+    """What has intervals whose samples a result does not keep."""
+    if artifact.operators is not None and artifact.operators.timed is not None:
+        yield f"{artifact.name} on {artifact.target}: operators.timed"
+
+
+def _accuracy(artifact: ArtifactResult, baseline: ArtifactResult | None, result: Result) -> Accuracy | None:
+    own, data = artifact.accuracy, result.data
     if own is None or own.predictions is None or data is None or data.truth is None or data.labels is None:
         return None
     kept, reference = _fitting(own, data), None
@@ -135,7 +147,7 @@ def _require_flips(own: Accuracy, before: list[int]) -> None:
         raise _Mismatch("the flips are not those of the predictions")
 
 
-def _latency(artifact: ArtifactResult, baseline: ArtifactResult | None, _: DataRecord | None) -> Any:
+def _latency(artifact: ArtifactResult, baseline: ArtifactResult | None, result: Result) -> Any:
     own = artifact.latency
     if own is None:
         return None
@@ -143,9 +155,27 @@ def _latency(artifact: ArtifactResult, baseline: ArtifactResult | None, _: DataR
     if own.speedup is not None and theirs is None:
         raise _Mismatch("the baseline is not in the result")
     rounds = theirs.rounds if theirs and own.speedup else None
-    found = summarize(own.rounds, threads=own.threads, baseline=rounds, planned=own.looks or 1)
+    conditions = own.conditions and _conditions(own.conditions, own.rounds, result)
+    found = summarize(own.rounds, threads=own.threads, baseline=rounds, planned=own.looks or 1, conditions=conditions)
     sides = (artifact, baseline) if baseline else (artifact,)
     return replace(found, verdict="inconclusive") if found.verdict and any(map(unproved, sides)) else found
+
+
+def _conditions(own: Conditions, rounds: tuple[tuple[float, ...], ...], result: Result) -> Conditions:
+    """The trends of the rounds and of the reference kernel, and the flags; what the system counted is raw itself.
+
+    Those timed together hold the same times of the reference kernel.
+    """
+    measured = [artifact.latency.conditions for artifact in result.artifacts if artifact.latency]
+    together = sum(each is not None and each.reference_ms == own.reference_ms for each in measured)
+    ours, reference = trend([statistics.median(block) for block in rounds]), trend(own.reference_ms)
+    counted = own.pressure, own.steal, own.switches_per_s, own.throttled
+    judged = flags(Evidence(ours, reference, *counted, series=together + 1))
+    return replace(own, flags=judged, trend=ours, reference=reference)
+
+
+def _startup(artifact: ArtifactResult, _: ArtifactResult | None, __: Result) -> Any:
+    return None if artifact.startup is None else startup.summarize(artifact.startup.starts)
 
 
 def _leaves(stored: Any, computed: Any, place: str, *, whole: bool) -> Iterator[Difference]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from edgeres.results.accuracy import Accuracy, Calibration, DataRecord, Divergence, Flip
 from edgeres.results.estimate import Estimate
-from edgeres.results.execution import CompilerEstimate, Download, Memory, Operators, Proof
-from edgeres.results.latency import Condition, Conditions, Latency, Start, Startup, Trend
+from edgeres.results.execution import CompilerEstimate, Download, Memory, Operators, OperatorTime, OperatorTimes, Proof
+from edgeres.results.latency import BAND, Condition, Conditions, Latency, Start, Startup, Trend
 from edgeres.results.result import MACHINE, SCHEMA, ArtifactResult, Result, merged, read_result
 
 __all__ = [
+    "BAND",
     "MACHINE",
     "SCHEMA",
     "Accuracy",
@@ -28,6 +29,8 @@ __all__ = [
     "Flip",
     "Latency",
     "Memory",
+    "OperatorTime",
+    "OperatorTimes",
     "Operators",
     "Proof",
     "Result",

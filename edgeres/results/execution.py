@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgeres.results.estimate import Estimate
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -18,10 +20,40 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class OperatorTime:
+    """One operator of the file, by its `index` there: its `kind`, the `layer` it computes, whether a delegate ran it.
+
+    `time_ms`: of one inference. `activation_bytes`: of the tensors it writes; `weight_bytes`: of its constants.
+    """
+
+    index: int
+    kind: str
+    layer: str
+    delegated: bool
+    time_ms: Estimate
+    activation_bytes: int
+    weight_bytes: int
+
+
+@dataclass(frozen=True)
+class OperatorTimes:
+    """The time of every operator over so many `runs` with profiling on, in the order of the file.
+
+    `total_ms` is that of the whole inference meanwhile, `sum_ms` that of all operators.
+    """
+
+    runs: int
+    total_ms: Estimate
+    sum_ms: Estimate
+    each: tuple[OperatorTime, ...]
+
+
+@dataclass(frozen=True)
 class Operators:
     """What ran where: `nodes` of the plan before delegation, how many of them a `delegate` took.
 
-    `kinds` counts the operators of the file; `left` counts those that no delegate took; `time_ms` is per operator.
+    `kinds` counts the operators of the file; `left` counts those that no delegate took; `time_ms` is per operator,
+    `timed` per operator with intervals and bytes.
     """
 
     nodes: int
@@ -30,6 +62,7 @@ class Operators:
     kinds: dict[str, int] | None = None
     left: dict[str, int] | None = None
     time_ms: dict[str, float] | None = None
+    timed: OperatorTimes | None = None
 
 
 @dataclass(frozen=True)
