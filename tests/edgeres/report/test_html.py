@@ -125,7 +125,7 @@ def test_every_image_says_what_it_shows(outline: Outline) -> None:
 
 
 def test_charts_are_json_that_cannot_end_its_element(outline: Outline) -> None:
-    assert len(outline.data) == 3 + 3 + 5
+    assert len(outline.data) == 4 + 3 + 5
     for block in outline.data:
         assert "<" not in block
         assert json.loads(block)["data"]
