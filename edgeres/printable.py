@@ -7,7 +7,7 @@ import unicodedata
 
 
 def clean(text: str) -> str:
-    """Text without what a page or a terminal would act on: control, surrogate and direction-overriding characters."""
+    """Text without what a page or a terminal would act on: control, surrogate and text-direction characters."""
     return "".join("\N{REPLACEMENT CHARACTER}" if _acts(character) else character for character in text)
 
 
@@ -16,6 +16,7 @@ def _acts(character: str) -> bool:
         unicodedata.category(character) in ("Cc", "Cs")
         or "\u202a" <= character <= "\u202e"
         or ("\u2066" <= character <= "\u2069")
+        or character in "\u061c\u200e\u200f"
     )
 
 

@@ -1,8 +1,9 @@
-"""Does every figure of a result follow from the raw data beside it: rounds, runs, and what is kept of each image?"""
+"""Does every figure of a result follow from the raw data beside it: rounds, runs, starts, answers to each image?"""
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,17 +12,22 @@ import numpy as np
 
 from edgeres.errors import ArtifactError
 from edgeres.records import encode
-from edgeres.results import Accuracy, ArtifactResult, DataRecord, Result, part_of
-from targets import energy, operator_times, throughput
+from edgeres.results import Accuracy, ArtifactResult, Conditions, DataRecord, Result, part_of
+from targets import energy, operator_times, startup, throughput
+from targets.conditions import Evidence, flags
 from targets.latency import summarize
 from targets.predictions import MOST_FLIPS, Predictions
 from targets.proof import unproved
 from targets.scoring import score
+from targets.trend import trend
 
 TOLERANCE = 1e-9
 """Largest relative difference that other versions of numpy may make."""
 
-_RAW = ("flips", "rounds", "rates", "idle_watts", "inferences_mj", "inferences_ms", "runs_ms", "totals_ms")
+_RAW = (
+    "flips", "rounds", "rates", "idle_watts", "inferences_mj", "inferences_ms", "runs_ms", "totals_ms", "starts",
+    "reference_ms",
+)  # fmt: skip
 """Raw data that are more than numbers: what was computed from them is compared."""
 
 _NO_FIGURES = (".level", ".method", ".n")
@@ -66,7 +72,8 @@ class _Mismatch(Exception):  # noqa: N818 - a finding
 
 def recompute(result: Result) -> Recomputed:
     """Compute every figure of a result again from its raw data, by the functions that computed it first."""
-    figures, differences, bare = 0, [], []
+    figures, differences = 0, list[Difference]()
+    bare: list[str] = []
     for artifact in result.artifacts:
         baseline = next(
             (one for one in result.artifacts if one.baseline and one.target == artifact.target and one != artifact),
@@ -77,7 +84,7 @@ def recompute(result: Result) -> Recomputed:
             if stored is None:
                 continue
             try:
-                computed = again(artifact, baseline, result.data)
+                computed = again(artifact, baseline, result)
             except (_Mismatch, ValueError, ArithmeticError) as problem:
                 differences.append(Difference(place, "raw data", str(problem)))
                 continue
@@ -90,8 +97,8 @@ def recompute(result: Result) -> Recomputed:
     return Recomputed(figures, tuple(differences), tuple(bare))
 
 
-def _accuracy(artifact: ArtifactResult, baseline: ArtifactResult | None, data: DataRecord | None) -> Accuracy | None:
-    own = artifact.accuracy
+def _accuracy(artifact: ArtifactResult, baseline: ArtifactResult | None, result: Result) -> Accuracy | None:
+    own, data = artifact.accuracy, result.data
     if own is None or own.predictions is None or data is None or data.truth is None or data.labels is None:
         return None
     kept, reference = _fitting(own, data), None
@@ -136,7 +143,7 @@ def _require_flips(own: Accuracy, before: list[int]) -> None:
         raise _Mismatch("the flips are not those of the predictions")
 
 
-def _latency(artifact: ArtifactResult, baseline: ArtifactResult | None, _: DataRecord | None) -> Any:
+def _latency(artifact: ArtifactResult, baseline: ArtifactResult | None, result: Result) -> Any:
     own = artifact.latency
     if own is None:
         return None
@@ -144,17 +151,35 @@ def _latency(artifact: ArtifactResult, baseline: ArtifactResult | None, _: DataR
     if own.speedup is not None and theirs is None:
         raise _Mismatch("the baseline is not in the result")
     rounds = theirs.rounds if theirs and own.speedup else None
-    found = summarize(own.rounds, threads=own.threads, baseline=rounds, planned=own.looks or 1)
+    conditions = own.conditions and _conditions(own.conditions, own.rounds, result)
+    found = summarize(own.rounds, threads=own.threads, baseline=rounds, planned=own.looks or 1, conditions=conditions)
     sides = (artifact, baseline) if baseline else (artifact,)
     return replace(found, verdict="inconclusive") if found.verdict and any(map(unproved, sides)) else found
 
 
-def _throughput(artifact: ArtifactResult, _: ArtifactResult | None, __: DataRecord | None) -> Any:
+def _conditions(own: Conditions, rounds: tuple[tuple[float, ...], ...], result: Result) -> Conditions:
+    """The trends of the rounds and of the reference kernel, and the flags; what the system counted is raw itself.
+
+    Those timed together hold the same times of the reference kernel.
+    """
+    measured = [artifact.latency.conditions for artifact in result.artifacts if artifact.latency]
+    together = sum(each is not None and each.reference_ms == own.reference_ms for each in measured)
+    ours, reference = trend([statistics.median(block) for block in rounds]), trend(own.reference_ms)
+    counted = own.pressure, own.steal, own.switches_per_s, own.throttled
+    judged = flags(Evidence(ours, reference, *counted, series=together + 1))
+    return replace(own, flags=judged, trend=ours, reference=reference)
+
+
+def _startup(artifact: ArtifactResult, _: ArtifactResult | None, __: Result) -> Any:
+    return None if artifact.startup is None else startup.summarize(artifact.startup.starts)
+
+
+def _throughput(artifact: ArtifactResult, _: ArtifactResult | None, __: Result) -> Any:
     rates = artifact.throughput or ()
     return throughput.again(rates) if all(rate.rates for rate in rates) else None
 
 
-def _energy(artifact: ArtifactResult, baseline: ArtifactResult | None, _: DataRecord | None) -> Any:
+def _energy(artifact: ArtifactResult, baseline: ArtifactResult | None, _: Result) -> Any:
     own, theirs = artifact.energy, baseline.energy if baseline else None
     if own is None or not own.idle_watts:
         return None
@@ -163,16 +188,17 @@ def _energy(artifact: ArtifactResult, baseline: ArtifactResult | None, _: DataRe
     return energy.again(own, baseline=theirs if own.saving else None)
 
 
-def _operators(artifact: ArtifactResult, _: ArtifactResult | None, __: DataRecord | None) -> Any:
+def _operators(artifact: ArtifactResult, _: ArtifactResult | None, __: Result) -> Any:
     timed = artifact.operators.timed if artifact.operators else None
     return operator_times.again(timed) if timed and timed.totals_ms else None
 
 
-_AGAIN: dict[str, Callable[[ArtifactResult, ArtifactResult | None, DataRecord | None], Any]] = {
+_AGAIN: dict[str, Callable[[ArtifactResult, ArtifactResult | None, Result], Any]] = {
     "accuracy": _accuracy,
     "latency": _latency,
     "throughput": _throughput,
     "energy": _energy,
+    "startup": _startup,
     "operators.timed": _operators,
 }
 """What computes a part of an artifact again, from it, its baseline and the data; None where it holds no raw data."""

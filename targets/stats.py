@@ -20,13 +20,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgeres.results import Estimate
+from edgeres.results import BAND, Estimate
 
 LEVEL = 0.95
 """The confidence level of every interval unless a caller asks for another."""
-
-BAND = 0.02
-"""Timings within ±2 % of each other are the same to this tool: two runs of one model differ by as much."""
 
 MEAN_FLOOR = 30
 """A mean of fewer samples has no normal interval."""

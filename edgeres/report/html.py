@@ -15,14 +15,18 @@ from importlib.resources import files
 from typing import Any
 
 from edgeres import __version__
+from edgeres.data import Split
 from edgeres.errors import DataError, require
 from edgeres.printable import clean
-from edgeres.report import headline, plots, provenance, table
+from edgeres.report import distributions, headline, intervals, plots, provenance, table
 from edgeres.report.chart import Chart
 from edgeres.report.conditions import remarks
 from edgeres.report.confusion import Confusions, confusions
 from edgeres.report.curves import training
-from edgeres.report.samples import Samples, golden_samples, samples
+from edgeres.report.flips import Flips, flips
+from edgeres.report.layers import layer_charts
+from edgeres.report.lead import lead, outstanding
+from edgeres.report.samples import Samples, first_images, golden_samples, reopened
 from edgeres.report.score_table import ScoreTable, score_table
 from edgeres.report.story import Comparison, Story
 from edgeres.report.wording import percent, spoken
@@ -41,20 +45,25 @@ class Section:
 
     number: int
     comparison: Comparison
-    rows: tuple[table.Row, ...]
+    grid: table.Grid
+    startup: table.Grid | None
     scores: ScoreTable | None
     remarks: tuple[str, ...]
     charts: tuple[Chart, ...]
+    layers: tuple[Chart, ...]
+    class_drops: Chart | None
     confusions: Confusions | None
     heatmaps: tuple[Chart, ...]
     pairs: tuple[tuple[str, str, tuple[int, ...]], ...]
-    samples: tuple[Samples, ...]
+    flips: Flips | None
+    samples: Samples | None
     no_samples: str | None
 
 
 def render(story: Story) -> str:
     """A story as one self-contained page; images are read again from the data where these are here."""
-    sections = tuple(_section(number, comparison) for number, comparison in enumerate(story.comparisons, start=1))
+    made = provenance.recipes(story)
+    sections = tuple(_section(number, each, made) for number, each in enumerate(story.comparisons, start=1))
     lost = not any(section.samples for section in sections)
     style, script, library = asset("report.css"), asset("report.js"), offline.get_plotlyjs().replace("\r\n", "\n")
     page: str = (
@@ -62,11 +71,12 @@ def render(story: Story) -> str:
         .get_template("report.html.j2")
         .render(
             facts=headline.model_facts(story),
+            lead=lead(story),
             sentences=headline.sentences(story),
-            columns=table.COLUMNS,
             sections=sections,
             curves=training(story.runs),
             runs=story.runs,
+            results=story.results,
             bundles=story.bundles,
             golden=golden_samples(story.bundles) if lost else (),
             machines=provenance.machines(story),
@@ -83,30 +93,40 @@ def render(story: Story) -> str:
     return page
 
 
-def _section(number: int, comparison: Comparison) -> Section:
-    counted = confusions(comparison)
-    charts = (plots.pareto(comparison), plots.speedups(comparison), plots.latencies(comparison))
-    shown, problem = _samples(comparison)
+def _section(number: int, comparison: Comparison, made: dict[str, str]) -> Section:
+    counted, chosen = confusions(comparison), outstanding(comparison)
+    split, problem = _images(comparison)
+    charts = (
+        plots.pareto(comparison, made),
+        intervals.speedups(comparison),
+        intervals.drops(comparison),
+        distributions.latencies(comparison),
+    )
     return Section(
         number,
         comparison,
-        table.rows(comparison),
-        score_table(comparison.artifacts, comparison.data, label=comparison.label),
-        tuple(remarks(comparison.artifacts)),
-        tuple(chart for chart in charts if chart),
-        counted,
-        plots.heatmaps(counted) if counted and counted.fits_heatmap else (),
-        counted.worst(WORST_PAIRS) if counted else (),
-        shown,
-        problem,
+        grid=table.grid(comparison),
+        startup=table.startup_grid(comparison),
+        scores=score_table(comparison.artifacts, comparison.data, label=comparison.label),
+        remarks=tuple(remarks(comparison.artifacts)),
+        charts=tuple(chart for chart in charts if chart),
+        layers=layer_charts(comparison, chosen),
+        class_drops=intervals.class_drops(comparison, chosen),
+        confusions=counted,
+        heatmaps=plots.heatmaps(counted) if counted and counted.fits_heatmap else (),
+        pairs=counted.worst(WORST_PAIRS) if counted else (),
+        flips=flips(comparison, split),
+        samples=first_images(comparison, split) if split else None,
+        no_samples=problem,
     )
 
 
-def _samples(comparison: Comparison) -> tuple[tuple[Samples, ...], str | None]:
+def _images(comparison: Comparison) -> tuple[Split | None, str | None]:
+    """The images that were measured, or why they are not shown."""
     try:
-        return samples(comparison), None
+        return reopened(comparison.data), None
     except DataError as problem:
-        return (), problem.message
+        return None, problem.message
 
 
 def policy(*scripts: str) -> str:

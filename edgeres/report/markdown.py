@@ -11,7 +11,7 @@ from edgeres.report.headline import model_facts, sentences
 from edgeres.report.provenance import machines
 from edgeres.report.score_table import score_table
 from edgeres.report.story import Comparison, Story
-from edgeres.report.table import COLUMNS, rows
+from edgeres.report.table import Grid, grid, startup_grid
 from edgeres.report.wording import Figure
 
 _SPECIAL = re.compile(r"([\\`*|<>\[\]&#~]|(?<![^\W_])_|_(?![^\W_]))")
@@ -40,13 +40,19 @@ def render(story: Story) -> str:
 
 def table(comparison: Comparison, *, of: str | None = None) -> str:
     """Each artifact against the baseline; `of`: only the flatbuffer with this SHA-256, and baselines."""
-    lines = [_line(("Artifact", *COLUMNS)), _line(("---", *("---:" for _ in COLUMNS)))]
-    for artifact, row in zip(comparison.artifacts, rows(comparison), strict=True):
-        if of is not None and artifact.sha256 != of and not artifact.baseline:
-            continue
-        name = f"{escape(row.name)} (baseline)" if row.baseline else escape(row.name)
-        lines.append(_line((name, *map(_cell, row.figures))))
-    return "\n".join(lines) + "".join(f"\n\n{escape(remark)}." for remark in remarks(comparison.artifacts))
+    artifacts = [each for each in comparison.artifacts if of is None or each.sha256 == of or each.baseline]
+    shown = {comparison.label(each) for each in artifacts}
+    parts = [_grid(each, shown) for each in (grid(comparison), startup_grid(comparison)) if each]
+    return "\n\n".join([*parts, *(f"{escape(remark)}." for remark in remarks(comparison.artifacts))])
+
+
+def _grid(found: Grid, shown: set[str]) -> str:
+    lines = [_line(("Artifact", *found.columns)), _line(("---", *("---:" for _ in found.columns)))]
+    for row in found.rows:
+        if row.name in shown:
+            name = f"{escape(row.name)} (baseline)" if row.baseline else escape(row.name)
+            lines.append(_line((name, *map(_cell, row.figures))))
+    return "\n".join(lines)
 
 
 def _scores(comparison: Comparison) -> Iterator[str]:

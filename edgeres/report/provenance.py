@@ -10,6 +10,7 @@ from typing import Any
 from edgeres.bundle import Manifest
 from edgeres.preprocess import PRESETS, Preprocess, named
 from edgeres.report.story import Comparison, ResultSource, Story
+from edgeres.report.wording import size
 from edgeres.results import Estimate
 from edgeres.storage import sha256_file
 from edgeres.training.run import MODEL
@@ -18,6 +19,7 @@ _TRAINING_FLAGS = (
     "epochs", "batch", "learning_rate", "weight_decay", "warmup", "label_smoothing", "augment", "seed",
 )  # fmt: skip
 _FIRST = ("cpu", "machine", "cores", "instructions", "governor", "load", "memory", "os", "kernel", "python")
+_LOAD = "load"
 
 
 def environment(values: Mapping[str, Any]) -> dict[str, str]:
@@ -38,6 +40,8 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
+        elif name.endswith("_bytes") and isinstance(value, int):
+            yield f"{prefix}{name.removesuffix('_bytes')}", size(value)
         elif isinstance(value, (list, tuple)):
             yield f"{prefix}{name}", ", ".join(map(str, value))
         elif value is not None:
@@ -45,13 +49,22 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 
 def machines(story: Story) -> tuple[tuple[str, dict[str, str]], ...]:
-    """The environments, each with the files measured in it; equal ones are told once."""
-    grouped: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    """The environments, each with the files measured in it; those that differ in their load alone are told once."""
+    grouped: dict[tuple[tuple[str, str], ...], list[tuple[str, str | None]]] = {}
     for source in story.results:
-        name = f"{source.path.name} ({source.result.created})"
+        named = f"{source.path.name} ({source.result.created})"
         for device, values in _machines(source):
-            grouped.setdefault(tuple(environment(values).items()), []).append(f"{name}{device}")
-    return tuple((", ".join(names), dict(values)) for values, names in grouped.items())
+            everything = environment(values)
+            lasting = tuple((name, value) for name, value in everything.items() if name != _LOAD)
+            grouped.setdefault(lasting, []).append((f"{named}{device}", everything.get(_LOAD)))
+    found = []
+    for lasting, measured in grouped.items():
+        values = dict(lasting)
+        if loads := dict.fromkeys(load for _, load in measured if load):
+            values[_LOAD] = ", ".join(loads)
+        names = ", ".join(name for name, _ in measured)
+        found.append((names, {name: values[name] for name in sorted(values, key=_rank)}))
+    return tuple(found)
 
 
 def _machines(source: ResultSource) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -92,8 +105,30 @@ def _estimates(comparison: Comparison) -> Iterator[tuple[str, Estimate]]:
             if (divergence := accuracy.divergence) is not None:
                 found |= {"KL": divergence.kl_nats, "SQNR": divergence.sqnr_db}
         if (latency := artifact.latency) is not None:
-            found |= {"p50": latency.p50_ms, "p90": latency.p90_ms, "Speed-up": latency.speedup}
+            found |= {"p50": latency.p50_ms, "p90": latency.p90_ms, "p99": latency.p99_ms, "Speed-up": latency.speedup}
+        if (started := artifact.startup) is not None:
+            found |= {"Initialization": started.initialization_ms, "First inference": started.first_ms}
+        if (timed := artifact.operators and artifact.operators.timed) and timed.each:
+            found["Time of an operator"] = timed.each[0].time_ms
         yield from ((name, estimate) for name, estimate in found.items() if estimate is not None)
+
+
+def recipes(story: Story) -> dict[str, str]:
+    """What each given bundle was made by, in a line, by the SHA-256 of its flatbuffer."""
+    return {source.sha256: recipe_line(source.bundle.manifest.recipe) for source in story.bundles}
+
+
+def recipe_line(recipe: Mapping[str, Any]) -> str:
+    """`pruned-int8: prune unstructured, sparsity 0.5 → export → quantize int8, images 256`: what leads each step."""
+    steps = recipe.get("steps")
+    shown = [_step(step) for step in steps if isinstance(step, Mapping)] if isinstance(steps, (list, tuple)) else []
+    return ": ".join(filter(None, (str(recipe.get("name") or ""), " → ".join(shown))))
+
+
+def _step(step: Mapping[str, Any]) -> str:
+    settings = [(name, value) for name, value in step.items() if name != "step" and type(value) in (str, int, float)]
+    words = [str(value) if isinstance(value, str) else f"{name} {value}" for name, value in settings[:2]]
+    return " ".join(filter(None, (str(step.get("step", "")), ", ".join(words))))
 
 
 def hashes(story: Story) -> tuple[tuple[str, str], ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +40,7 @@ class Guess:
 
 @dataclass(frozen=True)
 class Sample:
-    """An image as a data URI (PNG), where it is from, its true class where known, and the guesses."""
+    """An image as a data URI, where it is from, its true class where known, and the guesses."""
 
     image: str
     where: str
@@ -62,41 +62,33 @@ class Samples:
     items: tuple[Sample, ...]
 
 
-def samples(comparison: Comparison) -> tuple[Samples, ...]:
-    """The first images of the split, and those whose prediction flipped between the baseline and another artifact.
-
-    Raises:
-        DataError: the data are not on this machine, or are not those that were measured.
-    """
+def first_images(comparison: Comparison, split: Split) -> Samples:
+    """The first images of the reopened split that can be read, and what each artifact took them for."""
     data = comparison.data
-    if data is None or not data.truth:
-        raise DataError("the results do not say which images they were measured on")
     guessed = {
         comparison.label(artifact): predictions
         for artifact in comparison.artifacts
-        if (predictions := aligned(artifact, data)) is not None
+        if data is not None and (predictions := aligned(artifact, data)) is not None
     }
-    split = _reopened(data)
-    flips = _flips(comparison, data)
-    show = _shower(data, split, guessed)
-    first = show(range(len(data.truth)))
-    groups = [Samples("First images", f"The first {len(first)} images of the {data.split} split.", first)]
-    if flips:
-        flipped = show(flips)
-        sentence = (
-            f"{len(flips):,} of {len(data.truth):,} images are classified otherwise than by the baseline; "
-            f"{'all' if len(flipped) == len(flips) else f'the first {len(flipped)}'} are shown."
-        )
-        groups.append(Samples("Changed by conversion", sentence, flipped))
-    return tuple(groups)
+    found: list[Sample] = []
+    for position, index in enumerate((data.truth or ()) if data else ()):
+        if len(found) == CAP:
+            break
+        if data is not None and (image := thumbnail(split, position)) is not None:
+            true = class_name(data, index)
+            taken = [(name, class_name(data, indices[position])) for name, indices in guessed.items()]
+            found.append(Sample(image, split.where(position), true, _grouped(taken, true)))
+    return Samples("First images", f"The first {len(found)} images of the {split.name} split.", tuple(found))
 
 
-def _reopened(data: DataRecord) -> Split:
+def reopened(data: DataRecord | None) -> Split:
     """The very images of a result.
 
     Raises:
-        DataError: they are not here, or their classes are not the recorded ones.
+        DataError: the result does not say which, they are not here, or their classes are not the recorded ones.
     """
+    if data is None or not data.truth:
+        raise DataError("the results do not say which images they were measured on")
     try:
         dataset = open_dataset(data.source, seed=data.seed)
         split = dataset.dealt(data.split).without(frozenset(data.left_out or ())).head(data.images)
@@ -106,36 +98,6 @@ def _reopened(data: DataRecord) -> Split:
     if renamed or tuple(map(int, split.classes)) != data.truth:
         raise DataError(f"{data.source} holds other images here than the ones that were measured")
     return split
-
-
-def _flips(comparison: Comparison, data: DataRecord) -> list[int]:
-    """Positions where another artifact's prediction is not the baseline's, in order."""
-    flipped: set[int] = set()
-    for artifact in comparison.others:
-        baseline = comparison.baseline_of(artifact)
-        before, after = aligned(baseline, data) if baseline else None, aligned(artifact, data)
-        if before is not None and after is not None:
-            flipped.update(at for at, pair in enumerate(zip(before, after, strict=True)) if pair[0] != pair[1])
-    return sorted(flipped)
-
-
-def _shower(
-    data: DataRecord, split: Split, guessed: dict[str, tuple[int, ...]]
-) -> Callable[[Iterable[int]], tuple[Sample, ...]]:
-    truth = data.truth or ()
-
-    def show(positions: Iterable[int]) -> tuple[Sample, ...]:
-        found: list[Sample] = []
-        for position in positions:
-            if len(found) == CAP:
-                break
-            if (image := _thumbnail(split, position)) is not None:
-                true = class_name(data, truth[position])
-                taken = [(name, class_name(data, indices[position])) for name, indices in guessed.items()]
-                found.append(Sample(image, split.where(position), true, _grouped(taken, true)))
-        return tuple(found)
-
-    return show
 
 
 def _grouped(taken: Iterable[tuple[str, str]], truth: str | None) -> tuple[Guess, ...]:
@@ -148,7 +110,7 @@ def _grouped(taken: Iterable[tuple[str, str]], truth: str | None) -> tuple[Guess
     )
 
 
-def _thumbnail(split: Split, position: int) -> str | None:
+def thumbnail(split: Split, position: int) -> str | None:
     """The image at a position, or None where it cannot be read or decoded any more."""
     try:
         return data_uri(split.read(position))
@@ -179,13 +141,17 @@ def _winner(source: BundleSource, outputs: NDArray[np.float32]) -> str:
 
 
 def data_uri(content: Content) -> str:
-    """A small PNG of an image as a data URI.
+    """A small image as a data URI: PNG, pixel for pixel, where it is small itself; else JPEG.
 
     Raises:
         DataError: the bytes are not an image that can be decoded.
     """
-    image = open_image(content)
-    image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    image, buffer = open_image(content), io.BytesIO()
+    if max(image.size) <= THUMBNAIL:
+        kind = "png"
+        image.save(buffer, format=kind, optimize=True)
+    else:
+        kind = "jpeg"
+        image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+        image.save(buffer, format=kind, quality=88)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

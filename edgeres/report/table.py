@@ -6,16 +6,21 @@ from dataclasses import dataclass, replace
 
 from edgeres.report.story import Comparison
 from edgeres.report.wording import NONE, Figure, percent, points, precisions, quantity, size, times
-from edgeres.results import ArtifactResult, CompilerEstimate, Operators
+from edgeres.results import ArtifactResult, CompilerEstimate, Operators, Startup
 
 COLUMNS = (
-    "Size", "Of baseline", "Top-1", "Drop", "Agreement", "p50", "p90", "Speed-up", "Memory", "Delegated",
+    "Size", "Of baseline", "Top-1", "Drop", "Agreement", "p50", "p90", "p99", "Speed-up", "Memory", "Delegated",
 )  # fmt: skip
+
+_WHERE_MEASURED = ("p99",)
+"""Columns that are left out where no artifact has the figure."""
+
+STARTUP = ("Initialization", "First inference", "Loaded", "Peak", "Starts")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One artifact: its name, whether it is the baseline, where it ran, and a figure for each of `COLUMNS`."""
+    """One artifact: its name, whether it is the baseline, where it ran, and a figure for each of the columns."""
 
     name: str
     baseline: bool
@@ -23,16 +28,47 @@ class Row:
     figures: tuple[Figure, ...]
 
 
-def rows(comparison: Comparison) -> tuple[Row, ...]:
-    """The table's rows, the baseline first."""
-    return tuple(
-        Row(
-            comparison.label(artifact),
-            artifact.baseline,
-            artifact.target,
-            _figures(artifact, comparison.baseline_of(artifact)),
-        )
-        for artifact in comparison.artifacts
+@dataclass(frozen=True)
+class Grid:
+    """A table: the names of its columns, and a row for each artifact, the baseline first."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def grid(comparison: Comparison) -> Grid:
+    """What was measured of each artifact, against the baseline."""
+    found = [_figures(artifact, comparison.baseline_of(artifact)) for artifact in comparison.artifacts]
+    kept = [
+        place
+        for place, column in enumerate(COLUMNS)
+        if column not in _WHERE_MEASURED or any(figures[place].value != NONE for figures in found)
+    ]
+    rows = (
+        _row(comparison, artifact, tuple(figures[place] for place in kept))
+        for artifact, figures in zip(comparison.artifacts, found, strict=True)
+    )
+    return Grid(tuple(COLUMNS[place] for place in kept), tuple(rows))
+
+
+def startup_grid(comparison: Comparison) -> Grid | None:
+    """How each artifact starts, in fresh processes; None where that was not measured."""
+    started = [(artifact, artifact.startup) for artifact in comparison.artifacts if artifact.startup]
+    rows = (_row(comparison, artifact, _started(startup)) for artifact, startup in started)
+    return Grid(STARTUP, tuple(rows)) if started else None
+
+
+def _row(comparison: Comparison, artifact: ArtifactResult, figures: tuple[Figure, ...]) -> Row:
+    return Row(comparison.label(artifact), artifact.baseline, artifact.target, figures)
+
+
+def _started(startup: Startup) -> tuple[Figure, ...]:
+    return (
+        quantity(startup.initialization_ms, " ms"),
+        quantity(startup.first_ms, " ms"),
+        quantity(startup.load_bytes, " MB", factor=1e-6, decimals=1),
+        quantity(startup.peak_bytes, " MB", factor=1e-6, decimals=1),
+        Figure(f"{len(startup.starts):,}"),
     )
 
 
@@ -47,6 +83,7 @@ def _figures(artifact: ArtifactResult, baseline: ArtifactResult | None) -> tuple
         percent(accuracy.agreement) if accuracy else none,
         quantity(latency.p50_ms, " ms") if latency else _estimated(artifact),
         quantity(latency.p90_ms, " ms") if latency else none,
+        quantity(latency.p99_ms, " ms") if latency else none,
         replace(times(latency.speedup), verdict=latency.verdict or "") if latency else none,
         _memory(artifact),
         _delegated(artifact.operators),
@@ -57,8 +94,9 @@ def _exactly(artifact: ArtifactResult) -> str:
     """The bytes, and those of a download."""
     notes, download = [f"{artifact.size_bytes:,} bytes"], artifact.download_bytes
     if download:
-        notes.append(f"{size(download.gzip)} gzipped")
-        notes += [f"{size(download.zstd)} by zstd"] if download.zstd is not None else []
+        compressed = [f"{size(download.gzip)} gzipped"]
+        compressed += [f"{size(download.zstd)} by zstd"] if download.zstd is not None else []
+        notes += [each.replace(" ", "\N{NO-BREAK SPACE}") for each in compressed]
     return "; ".join(notes)
 
 

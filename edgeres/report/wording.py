@@ -63,11 +63,12 @@ def number(value: float, decimals: int) -> str:
 
 
 def decimals_for(estimate: Estimate) -> int:
-    """As many decimals as make two digits of the interval's width visible, at most 6."""
+    """As many decimals as make two digits of the interval's width visible, at most 6, and 4 digits of the value."""
     width = abs(estimate.high - estimate.low) or abs(estimate.value) / 100
     if not math.isfinite(width) or width == 0:
         return 2
-    return min(6, max(0, 1 - math.floor(math.log10(width))))
+    most = 6 if not estimate.value else 3 - math.floor(math.log10(abs(estimate.value)))
+    return min(6, max(0, min(most, 1 - math.floor(math.log10(width)))))
 
 
 def quantity(estimate: Estimate | None, unit: str, *, factor: float = 1, decimals: int | None = None) -> Figure:

@@ -19,7 +19,7 @@ from edgeres.results.execution import (
     OperatorTimes,
     Proof,
 )
-from edgeres.results.latency import Condition, Conditions, Energy, Latency, Rate, Start, Startup, Trend
+from edgeres.results.latency import BAND, Condition, Conditions, Energy, Latency, Rate, Start, Startup, Trend
 from edgeres.results.result import (
     MACHINE,
     SCHEMA,
@@ -32,6 +32,7 @@ from edgeres.results.result import (
 )
 
 __all__ = [
+    "BAND",
     "MACHINE",
     "SCHEMA",
     "Accuracy",

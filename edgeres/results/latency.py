@@ -7,6 +7,9 @@ from typing import Literal
 
 from edgeres.results.estimate import Estimate
 
+BAND = 0.02
+"""Timings within ±2 % of each other are the same to this tool: two runs of one model differ by as much."""
+
 
 @dataclass(frozen=True)
 class Trend:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from edgeres.errors import ArtifactError
-from edgeres.results import Energy, Estimate, Operators, OperatorTime, OperatorTimes, Result
-from targets import energy, operator_times, throughput
+from edgeres.results import Energy, Estimate, Operators, OperatorTime, OperatorTimes, Result, Start
+from targets import energy, operator_times, startup, throughput
+from targets.conditions import Counters, Watch
 from targets.recomputation import Recomputed, recompute
 from targets.stats import quantile
 from targets.throughput import FIRST, Way
@@ -224,3 +225,49 @@ def test_those_of_a_result_that_kept_no_rounds_are_said(further: Result) -> None
     found = recompute(replace(further, artifacts=(bare,)))
     assert found.without_raw_data == ("float32 on cpu: throughput", "float32 on cpu: energy")
     assert found.differences == ()
+
+
+def _watched(sound: Result) -> Result:
+    """The result with the conditions of its rounds and with six starts of each artifact."""
+    still = Counters(0.0, 0.0, 0, 0, 0, (0, 0))
+    watch = Watch((1, 2), kernel=iter([1.0 + 0.001 * (n % 5) for n in range(99)]).__next__, counters=lambda _: still)
+    rounds = [artifact.latency.rounds for artifact in sound.artifacts if artifact.latency]
+    watch.begin()
+    for _ in rounds[0]:
+        watch.each_round()
+    found = watch.end(rounds)
+    begun = startup.summarize([Start(10.0 + n, 2.0 + n / 7, 4096 * n, 8192 * n) for n in range(6)])
+    rows = tuple(
+        replace(row, startup=begun, latency=replace(row.latency, conditions=each))  # type: ignore[type-var]  # timed
+        for row, each in zip(sound.artifacts, found, strict=True)
+    )
+    return replace(sound, artifacts=rows)
+
+
+def test_conditions_and_starts_follow_from_what_is_kept_of_them(sound: Result) -> None:
+    found = recompute(_watched(sound))
+    assert found.differences == ()
+    assert found.figures > recompute(sound).figures + 12
+
+
+def test_altered_starts_and_trends_are_found(sound: Result) -> None:
+    watched = _watched(sound)
+    own = watched.artifacts[1]
+    assert own.startup is not None
+    assert own.latency is not None
+    assert own.latency.conditions is not None
+    late = replace(own.startup.first_ms, value=own.startup.first_ms.value * 2)
+    assert figures(recompute(changed(watched, "startup", first_ms=late))) == ["int8 on cpu: startup.first_ms.value"]
+    (few,) = figures(recompute(changed(watched, "startup", starts=own.startup.starts[:3])))
+    assert few == "int8 on cpu: startup"
+    for part, fields, place in (
+        ("reference", {"change": 0.5}, "reference.change"),
+        ("trend", {"p": 0.0}, "trend.p"),
+    ):
+        bent = replace(own.latency.conditions, **{part: replace(getattr(own.latency.conditions, part), **fields)})
+        found = recompute(changed(watched, "latency", conditions=bent))
+        assert figures(found) == [f"int8 on cpu: latency.conditions.{place}"]
+    flagged = replace(own.latency.conditions, flags=("drift",))
+    assert figures(recompute(changed(watched, "latency", conditions=flagged))) == [
+        "int8 on cpu: latency.conditions.flags"
+    ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,17 @@ from edgeres.results import (
     Conditions,
     DataRecord,
     Estimate,
+    Flip,
     Latency,
     Memory,
     Operators,
+    OperatorTime,
+    OperatorTimes,
     Result,
+    Start,
+    Startup,
     Trend,
+    read_result,
 )
 from edgeres.storage import sha256_bytes
 from edgeres.training.run import CONFIG, HISTORY, DataConfig, Epoch, History, NetworkConfig, RunConfig
@@ -117,6 +124,82 @@ BUNDLES = (
     Figures("int8", b"int8" * 24_624, 0.0812, (0.12, 0.49), "pass", (3.33, 0.06), "faster", 7),
     Figures("pruned-int8", b"prun" * 24_624, 0.0809, (3.1, 0.6), "fail", (3.35, 0.07), "faster", 5),
 )
+
+
+LAYERS = (
+    ("stem", "CONV_2D"), ("block0_conv", "CONV_2D"), ("block0_add", "ADD"), ("pool", "AVERAGE_POOL_2D"),
+    ("predictions", "FULLY_CONNECTED"), ("predictions", "SOFTMAX"),
+)  # fmt: skip
+
+
+def timed_operators(p50_ms: float, itemsize: int, layers: tuple[tuple[str, str], ...] = LAYERS) -> Operators:
+    """Operators that take `p50_ms` together, all but the softmax within the delegate."""
+    share = p50_ms / len(layers)
+    each = tuple(
+        OperatorTime(place, kind, layer, kind != "SOFTMAX", estimate(share, share / 20), 4096 * itemsize, 64 * itemsize)
+        for place, (layer, kind) in enumerate(layers)
+    )
+    times = OperatorTimes(50, estimate(p50_ms * 1.02, p50_ms / 50), estimate(p50_ms, p50_ms / 50), each)
+    return Operators(15, 13, "XNNPACK", KINDS, {"AVERAGE_POOL_2D": 1, "SOFTMAX": 1}, timed=times)
+
+
+def started(scale: float) -> Startup:
+    """Six starts."""
+    starts = tuple(Start(10 * scale + n, scale + n / 10, 900_000, 1_300_000 + n) for n in range(6))
+    return Startup(
+        estimate(10 * scale + 2.5, 2.5, 6),
+        estimate(scale + 0.25, 0.25, 6),
+        estimate(9e5, 0, 6),
+        estimate(1.3e6, 5, 6),
+        starts,
+    )
+
+
+def write_detailed(folder: Path, plain: Material, *, layers: tuple[tuple[str, str], ...] = LAYERS) -> Material:
+    """The same material with start-up, p99, timed operators, margins of the flips and drops of the classes."""
+    accuracy, latency = read_result(plain.accuracy), read_result(plain.latency)
+    paths = folder / "accuracy.json", folder / "latency.json"
+    folder.mkdir()
+    rows = [row if row.baseline else replace(row, accuracy=_in_detail(row, accuracy)) for row in accuracy.artifacts]
+    replace(accuracy, artifacts=tuple(rows)).write(paths[0])
+    rows = [_timed_in_detail(row, layers) for row in latency.artifacts]
+    replace(latency, artifacts=tuple(rows)).write(paths[1])
+    return replace(plain, accuracy=paths[0], latency=paths[1])
+
+
+def _in_detail(row: ArtifactResult, result: Result) -> Accuracy:
+    own, data, baseline = row.accuracy, result.data, result.artifacts[0].accuracy
+    assert own is not None
+    assert data is not None
+    assert baseline is not None
+    drop = own.top1_drop_points
+    assert drop is not None
+    drops = tuple(estimate(drop.value + index, 2.0, data.images) for index in range(len(data.labels or ()) - 1))
+    return replace(
+        own,
+        flips=tuple(_flips(own, baseline, data)),
+        class_drops_points=(*drops, None),
+        top1_drop_bounds_points=estimate(drop.value, 0.8 * (drop.high - drop.value)),
+        lost=9,
+        won=2,
+        mcnemar_p=0.04,
+    )
+
+
+def _flips(own: Accuracy, baseline: Accuracy, data: DataRecord) -> Iterator[Flip]:
+    triples = zip(data.truth or (), baseline.predictions or (), own.predictions or (), strict=True)
+    for index, (true, before, after) in enumerate(triples):
+        if before != after:
+            yield Flip(index, f"{BREAKOUT}/{index}", true, before, after, (index % 50) / 100, (index % 40) / 100)
+
+
+def _timed_in_detail(row: ArtifactResult, layers: tuple[tuple[str, str], ...]) -> ArtifactResult:
+    own = row.latency
+    assert own is not None
+    p50 = own.p50_ms.value
+    scale, itemsize = (4.0, 4) if row.baseline else (2.0, 1)
+    latency = replace(own, p99_ms=estimate(p50 * 1.3, p50 / 30))
+    return replace(row, latency=latency, startup=started(scale), operators=timed_operators(p50, itemsize, layers))
 
 
 def write_material(

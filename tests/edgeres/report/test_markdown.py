@@ -5,7 +5,7 @@ import re
 from edgeres.report.markdown import escape, render
 from edgeres.report.sources import read_story
 from edgeres.report.story import Story
-from edgeres.report.table import COLUMNS
+from edgeres.report.table import COLUMNS, STARTUP
 from tests.edgeres.report.material import BREAKOUT, HOSTILE, Material
 
 
@@ -16,10 +16,18 @@ def _cells(line: str) -> list[str]:
 def test_the_table_has_a_row_for_each_artifact_and_no_broken_cell(story: Story) -> None:
     lines = [line for line in render(story).splitlines() if line.startswith("|")]
     assert len(lines) == 2 + 5
-    assert {len(_cells(line)) for line in lines} == {1 + len(COLUMNS)}
+    assert {len(_cells(line)) for line in lines} == {1 + len(COLUMNS) - 1}, "no p99"
     int8 = _cells(lines[5])
     assert int8[0].strip() == "int8"
     assert "0.12 points (−0.37 to 0.61) **pass**" in int8[4]
+
+
+def test_start_up_has_a_table_of_its_own(detailed_story: Story) -> None:
+    _, separator, after = render(detailed_story).partition("| Artifact | Initialization |")
+    assert separator
+    lines = [line for line in after.partition("\n\n")[0].splitlines()[1:] if line.startswith("|")]
+    assert {len(_cells(line)) for line in lines} == {1 + len(STARTUP)}
+    assert len(lines) == 1 + 5
 
 
 def test_sentences_and_environment(story: Story) -> None:

@@ -10,19 +10,25 @@ import pytest
 from PIL import Image
 
 from edgeres.errors import DataError
-from edgeres.report.samples import CAP, THUMBNAIL, data_uri, golden_samples, samples
+from edgeres.report.samples import CAP, THUMBNAIL, Samples, data_uri, first_images, golden_samples, reopened
 from edgeres.report.story import Story
 from tests.edgeres.report.material import HOSTILE, data_record, write_images
 
 
 def _decoded(uri: str) -> Image.Image:
     header, _, content = uri.partition(",")
-    assert header == "data:image/png;base64"
-    return Image.open(io.BytesIO(base64.b64decode(content)))
+    picture = Image.open(io.BytesIO(base64.b64decode(content)))
+    assert header == f"data:image/{(picture.format or '').lower()};base64"
+    return picture
+
+
+def _first(story: Story) -> Samples:
+    (comparison,) = story.comparisons
+    return first_images(comparison, reopened(comparison.data))
 
 
 def test_the_images_are_those_that_were_measured(story: Story) -> None:
-    first, _ = samples(story.comparisons[0])
+    first = _first(story)
     assert len(first.items) == CAP
     assert {item.truth for item in first.items} == {HOSTILE, "cat", "dog"}
     for item in first.items:
@@ -31,7 +37,7 @@ def test_the_images_are_those_that_were_measured(story: Story) -> None:
 
 
 def test_guesses_are_grouped_and_marked(story: Story) -> None:
-    first, _ = samples(story.comparisons[0])
+    first = _first(story)
     wrong = first.items[0]  # position 0: every artifact's recipe of errors starts here
     assert wrong.unanimous
     assert [guess.right for guess in wrong.guesses] == [False]
@@ -40,20 +46,12 @@ def test_guesses_are_grouped_and_marked(story: Story) -> None:
     assert right.guesses[0].artifacts == ("float", "float16", "dynamic-int8", "int8", "pruned-int8")
 
 
-def test_what_flipped_is_shown_and_nothing_else(story: Story) -> None:
-    _, flipped = samples(story.comparisons[0])
-    assert flipped.items
-    assert all(not item.unanimous for item in flipped.items)
-    assert f"of {story.comparisons[0].data.images}" in flipped.sentence  # type: ignore[union-attr]  # has data
-
-
 def test_data_that_are_not_here_are_said_to_be_absent(story: Story) -> None:
     (comparison,) = story.comparisons
     assert comparison.data is not None
     for source in ("folder:/nowhere", "nosuch:thing", ""):
-        moved = replace(comparison, data=replace(comparison.data, source=source))
         with pytest.raises(DataError, match="not on this machine"):
-            samples(moved)
+            reopened(replace(comparison.data, source=source))
 
 
 def test_other_images_under_the_same_name_are_not_shown(story: Story, tmp_path: Path) -> None:
@@ -61,17 +59,16 @@ def test_other_images_under_the_same_name_are_not_shown(story: Story, tmp_path: 
     assert comparison.data is not None
     other = write_images(tmp_path / "other", (HOSTILE, "cat", "dog"), each=20)
     with pytest.raises(DataError, match="other images"):
-        samples(replace(comparison, data=replace(comparison.data, source=other)))
+        reopened(replace(comparison.data, source=other))
     renamed = write_images(tmp_path / "renamed", ("bird", "cat", "dog"), each=50)
     assert data_record(renamed).truth == comparison.data.truth
     with pytest.raises(DataError, match="other images"):
-        samples(replace(comparison, data=replace(comparison.data, source=renamed)))
+        reopened(replace(comparison.data, source=renamed))
 
 
-def test_without_truth_there_is_nothing_to_trust(story: Story) -> None:
-    (comparison,) = story.comparisons
+def test_without_truth_there_is_nothing_to_trust() -> None:
     with pytest.raises(DataError, match="do not say"):
-        samples(replace(comparison, data=None))
+        reopened(None)
 
 
 def test_golden_images_shared_by_bundles_are_shown_once(story: Story) -> None:
@@ -83,8 +80,18 @@ def test_golden_images_shared_by_bundles_are_shown_once(story: Story) -> None:
 
 
 def test_large_images_are_embedded_small() -> None:
-    picture = _decoded(data_uri(np.zeros((300, 600, 3), np.uint8)))
+    noise = np.random.default_rng(0).integers(0, 256, (300, 600, 3), np.uint8)
+    picture = _decoded(data_uri(noise))
     assert picture.size == (THUMBNAIL, THUMBNAIL // 2)
+    assert picture.format == "JPEG"
+    assert len(data_uri(noise)) < 12_000
+
+
+def test_small_images_are_embedded_pixel_for_pixel() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    picture = _decoded(data_uri(pixels))
+    assert picture.format == "PNG"
+    assert np.array_equal(np.asarray(picture), pixels)
 
 
 def test_an_image_that_is_none_is_refused() -> None:

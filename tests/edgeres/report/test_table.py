@@ -3,13 +3,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgeres.report.story import Story
-from edgeres.report.table import COLUMNS, rows
+from edgeres.report.table import COLUMNS, STARTUP, grid, startup_grid
 from edgeres.report.wording import NONE, Figure
 from edgeres.results import CompilerEstimate
 
 
 def _row(story: Story, place: int) -> dict[str, Figure]:
-    return dict(zip(COLUMNS, rows(story.comparisons[0])[place].figures, strict=True))
+    found = grid(story.comparisons[0])
+    return dict(zip(found.columns, found.rows[place].figures, strict=True))
 
 
 def test_the_baseline_is_compared_with_nothing(story: Story) -> None:
@@ -47,3 +48,20 @@ def test_what_a_compiler_computes_is_marked_as_an_estimate(story: Story) -> None
     assert row["Memory"].value.endswith(" SRAM")
     assert row["Memory"].note == row["p50"].note
     assert row["Speed-up"].value == NONE
+
+
+def test_columns_and_tables_are_there_where_they_were_measured(story: Story, detailed_story: Story) -> None:
+    assert set(COLUMNS) - set(grid(story.comparisons[0]).columns) == {"p99"}
+    assert startup_grid(story.comparisons[0]) is None
+    assert grid(detailed_story.comparisons[0]).columns == COLUMNS
+    assert _row(detailed_story, 3)["p99"] == Figure("0.1056 ms", "0.1029 to 0.1083")
+    found = startup_grid(detailed_story.comparisons[0])
+    assert found is not None
+    assert found.columns == STARTUP
+    assert found.rows[3].figures == (
+        Figure("22.5 ms", "20.0 to 25.0"),
+        Figure("2.25 ms", "2.00 to 2.50"),
+        Figure("0.9 MB", "0.9 to 0.9"),
+        Figure("1.3 MB", "1.3 to 1.3"),
+        Figure("6"),
+    )
