@@ -21,8 +21,9 @@ def machine_lock(folder: Path | None = None) -> Iterator[None]:
 
     Where the file cannot be opened, goes on without it and says so.
     """
-    path = (folder or Path(tempfile.gettempdir())) / LOCK
+    path = Path(LOCK)
     try:
+        path = (folder or Path(tempfile.gettempdir())) / LOCK
         handle = open_lock(path)
     except OSError as problem:
         _log.warning("measuring without the lock %s: %s", path, problem.strerror)

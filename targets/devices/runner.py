@@ -106,8 +106,11 @@ class Runner:
         return {}, ()
 
     def do_describe(self) -> Answer:
-        """The machine and its software, and the free bytes of its folder for temporary files."""
-        free = shutil.disk_usage(tempfile.gettempdir()).free
+        """The machine and its software, and the free bytes for temporary files: 0 where no folder can be written."""
+        try:
+            free = shutil.disk_usage(tempfile.gettempdir()).free
+        except OSError:  # Python finds no folder in which it could write
+            free = 0
         return {"environment": describe(), "executable": sys.executable, "free_bytes": free}, ()
 
     def do_available(self, *, path: str = "") -> Answer:
