@@ -51,6 +51,10 @@ _NO_ROOM = ("No space left on device", "Disk quota exceeded", "File too large")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
+class TimedOut(TargetError):  # noqa: N818 - an event, after which nothing is known of what runs on the device
+    """A step has not ended within its time."""
+
+
 @dataclass(frozen=True)
 class Finished:
     """What a command on a device printed, both outputs together, and its exit code."""
@@ -196,7 +200,7 @@ class Adb:
             except subprocess.TimeoutExpired:
                 what = next(word for word in words if word not in ("-s", self.serial))
                 problem = f"{self._name}: adb {what} has not ended within {seconds:g} s"
-                raise TargetError(problem, fix="see whether the device hangs; plug it in again") from None
+                raise TimedOut(problem, fix="see whether the device hangs; plug it in again") from None
             texts = []
             for file in (output, errors):
                 file.seek(0)

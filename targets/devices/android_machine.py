@@ -51,7 +51,17 @@ class AndroidMachine:
         """See `Machine.describe`."""
         self._device.workspace()
         found = phone.environment(phone.read_state(self._device.adb))
+        if found.get("thermal", "none") != "none":
+            _log.warning(
+                "%s is hot (%s): its times are those of a phone that throttles", self._device.name, found["thermal"]
+            )
+        if found.get("screen") == "off":
+            _log.warning("%s has its screen off, and may have slowed its cores down", self._device.name)
         return {**found, "versions": {"benchmark_model": f"sha256:{self._device.tool.sha256}"}}
+
+    def forget(self) -> None:
+        """Drop what was noted of a measurement that has to begin anew."""
+        self._blocks.clear()
 
     def witnessed(self) -> dict[str, Any]:
         """What was noted since this was last asked for: see `docs/android.md`."""

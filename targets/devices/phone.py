@@ -15,11 +15,11 @@ from targets.devices.adb import CONNECT_SECONDS, Adb
 from targets.devices.inventory import shown
 
 ROOT = "/data/local/tmp"
-_FOLDER = re.compile(r"/data/local/tmp/edgeres\.[A-Za-z0-9]{10}")
+_FOLDER = re.compile(r"/data/local/tmp/edgeres\.[A-Za-z0-9]{6}")
 _END_SECONDS = 3.0
 
 _GUARD = f"""umask 077
-d=$(mktemp -d {ROOT}/edgeres.XXXXXXXXXX) || {{ echo "%s failed"; exit 1; }}
+d=$(mktemp -d {ROOT}/edgeres.XXXXXX) || {{ echo "%s failed"; exit 1; }}
 gone() {{
   trap '' 0 1 2 13 15
   kill -9 $(cat "$d"/*.pid 2>/dev/null) 2>/dev/null
