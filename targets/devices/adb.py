@@ -115,11 +115,11 @@ class Adb:
         rows = [line.split("\t", 1) for line in text.splitlines() if "\t" in line]
         return {serial.strip(): shown(state.strip()) for serial, state in rows}
 
-    def shell(self, *words: str, seconds: float = SHELL_SECONDS) -> Finished:
+    def shell(self, *words: str, seconds: float | None = None) -> Finished:
         """Run a program there; its words reach it as they are."""
         return self.script(" ".join(map(shlex.quote, words)), seconds=seconds)
 
-    def script(self, text: str, *, seconds: float = SHELL_SECONDS) -> Finished:
+    def script(self, text: str, *, seconds: float | None = None) -> Finished:
         """Run a script in the device's shell. Whatever is not this project's own in it has to be quoted.
 
         Raises:
@@ -128,7 +128,11 @@ class Adb:
         """
         word = secrets.token_hex(8)
         done = self._client(
-            "-s", self.serial, "shell", f"( {text}\n) 2>&1; printf '\\n%s %d\\n' {word} $?", seconds=seconds
+            "-s",
+            self.serial,
+            "shell",
+            f"( {text}\n) 2>&1; printf '\\n%s %d\\n' {word} $?",
+            seconds=SHELL_SECONDS if seconds is None else seconds,
         )
         output, mark, ending = done.stdout.replace("\r\n", "\n").rpartition(f"\n{word} ")
         if not mark or not ending.strip().isdecimal():

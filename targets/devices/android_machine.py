@@ -125,9 +125,9 @@ class AndroidMachine:
     def rounds(
         self, sessions: Sequence[Session], orders: Sequence[Sequence[int]], block: Block, *, watch: Watch | None
     ) -> Iterator[Times]:
-        """See `Machine.rounds`: a block is one invocation of the tool, which warms up, and tells its runs whole.
+        """See `Machine.rounds`: a block is one invocation of the tool, which warms up, and tells its last run.
 
-        `block` has more runs, which the tool would not tell.
+        Further runs of `block` the tool would not tell.
         """
         del block
         used = [self.running[number] for session in sessions if (number := session.process_id) is not None]
@@ -139,6 +139,6 @@ class AndroidMachine:
             times: list[list[float]] = [[] for _ in sessions]
             for each in order:
                 report, record = used[each].block(RUNS)
-                times[each] = report.raw_ms()
+                times[each] = [report.last_ms]
                 self._blocks.setdefault(used[each].model_sha256, []).append(record)
             yield times

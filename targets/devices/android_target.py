@@ -234,8 +234,8 @@ class ToolRuns:
     def _time(self, *, runs: int, seconds: float) -> Answered:
         del seconds  # it is the tool that warms up
         times: list[float] = []
-        while len(times) < runs:
-            times += self._run(RUNS, warm_up=_WARM_UP).raw_ms()
+        while len(times) < max(1, runs):
+            times.append(self._run(RUNS, warm_up=_WARM_UP).last_ms)
         return {}, (np.asarray(times, "<f8").tobytes(),)
 
     def _first(self) -> Answered:

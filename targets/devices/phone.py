@@ -11,7 +11,8 @@ from contextlib import suppress
 from typing import Any
 
 from edgeres.errors import EdgeresError, TargetError
-from targets.devices.adb import CONNECT_SECONDS, Adb
+from targets.devices import adb as client
+from targets.devices.adb import Adb
 from targets.devices.inventory import shown
 
 ROOT = "/data/local/tmp"
@@ -81,7 +82,7 @@ class Workspace:
 
     def _line(self, word: str) -> str:
         """The line with our word, for which it is waited."""
-        deadline = time.monotonic() + CONNECT_SECONDS
+        deadline = time.monotonic() + client.CONNECT_SECONDS
         output, found = self._guard.stdout, b""
         assert output is not None  # noqa: S101 - it is a pipe
         while time.monotonic() < deadline:
