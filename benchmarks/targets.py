@@ -65,13 +65,17 @@ Scores = NDArray[np.float32]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True)
+    parser.add_argument("--data", default="")
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--slim-epochs", type=int, default=8)
     parser.add_argument("--targets", help="some of them, separated by commas")
     parser.add_argument("--networks", default=",".join(NETWORKS))
     parser.add_argument("--rounds", type=int, default=30, help="of latency; 0 leaves it out")
+    parser.add_argument("--table", action="store_true", help="print what is in the results, and measure nothing")
     options = parser.parse_args()
+    if options.table:
+        print(table())
+        return
     dataset = open_dataset(options.data)
     chosen = options.targets.split(",") if options.targets else list(names())
     for network in options.networks.split(","):
@@ -176,6 +180,38 @@ def keep(row: dict[str, Any], options: argparse.Namespace) -> None:
     place = [row[key] for key in ("network", "form", "target")]
     rows = [each for each in rows if [each[key] for key in ("network", "form", "target")] != place]
     save("targets", {"rows": [*rows, {**row, **own}]})
+
+
+def table() -> str:
+    """The results as Markdown: a table for each network, a row for each target, a column for each form."""
+    rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
+    lines = []
+    for network in dict.fromkeys(row["network"] for row in rows):
+        own = {(row["target"], row["form"]): row for row in rows if row["network"] == network}
+        lines += [f"| {network} | {' | '.join(FORMS)} |", f"|---{'|---' * len(FORMS)}|"]
+        for target in dict.fromkeys(row["target"] for row in rows):
+            cells = [cell(own.get((target, form))) for form in FORMS]
+            lines.append(f"| `{target}` | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def cell(row: dict[str, Any] | None) -> str:
+    """Top-1, labels that agree with the reference kernels, the largest difference, latency; or why there is none."""
+    if row is None:
+        return "not run"
+    if "refused" in row:
+        return "refused"
+    if "top1" not in row:
+        estimate = row.get("estimate")
+        return f"{estimate['inference_ms']:.3f} ms estimated" if estimate else "compiled"
+    largest = f"{row['largest']:.0f} steps" if row["unit"] == "steps" else f"{row['largest']:.1g}"
+    text = f"{100 * row['top1']['value']:.1f} % · {100 * row['labels_agree']:.1f} % · {largest}"
+    if (proof := row["proof"]) and not proof["passed"]:
+        text = f"**not proved** {text}"
+    if (p50 := row.get("p50_ms")) is not None:
+        text += f" · {p50['value']:.3g} [{p50['low']:.3g}, {p50['high']:.3g}] ms"
+    return text
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def append(path: Path, result: Result) -> int:
     marks = ", ".join("?" for _ in names)
     with _opened(path, create=True) as connection, connection:
         connection.executemany(
-            f"INSERT INTO measurements ({', '.join(names)}) VALUES ({marks})",  # noqa: S608 - names of fields
+            f"INSERT INTO measurements ({', '.join(names)}) VALUES ({marks})",  # noqa: S608 - names of fields # nosec B608
             [_values(entry) for entry in entries],
         )
     return len(entries)
@@ -89,7 +89,7 @@ def read(path: Path, artifact: str | None = None) -> tuple[Entry, ...]:
         raise ArtifactError(f"{path} does not exist", fix="make it: edgeres evaluate … --history FILE.sqlite")
     with _opened(path, create=False) as connection:
         rows = connection.execute(
-            f"SELECT {', '.join(_columns())} FROM measurements ORDER BY created, id"  # noqa: S608 - names of fields
+            f"SELECT {', '.join(_columns())} FROM measurements ORDER BY created, id"  # noqa: S608 - names of fields # nosec B608
         ).fetchall()
     entries = tuple(map(_read, rows))
     if artifact is None:

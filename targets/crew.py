@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from targets.artifact import Artifact
+from targets.devices.remote import RemoteTarget
 from targets.environment import physical_memory, usable_cores
 from targets.target import Session, Target
 
@@ -24,22 +25,33 @@ _MEMORY_SHARE, _MODEL_COPIES = 4, 4
 
 
 def sessions_each(target: Target, artifacts: Sequence[Artifact], *, images: int) -> int:
-    """How many sessions of each artifact keep this machine busy.
+    """How many sessions of each artifact keep the machine of a target busy.
 
     Twice as many in all as there are cores, for the models are not equally slow; no more of one than one for each core
     and one more, which runs while another waits for its next batch, than have images to run, or than a part of memory
-    holds. An accelerator or a device runs one.
+    holds. An accelerator runs one; a device with a processor of its own as many as its cores and memory say.
     """
-    if target.kind not in _ON_THESE_CORES:
+    cores, memory_bytes = _place(target)
+    if not cores:
         return 1
-    cores, models = usable_cores(), len(artifacts)
-    memory = sessions_that_fit(sum(len(artifact.model) for artifact in artifacts))
+    models = len(artifacts)
+    memory = sessions_that_fit(sum(len(artifact.model) for artifact in artifacts), memory_bytes)
     return max(1, min(cores + 1, -(-2 * cores // models), images // _LEAST_IMAGES, memory))
 
 
-def sessions_that_fit(model_bytes: int) -> int:
+def sessions_that_fit(model_bytes: int, memory_bytes: int) -> int:
     """How many sessions of models that have so many bytes together a part of memory holds; one in any case."""
-    return max(1, physical_memory() // _MEMORY_SHARE // (_MODEL_COPIES * model_bytes))
+    return max(1, memory_bytes // _MEMORY_SHARE // (_MODEL_COPIES * model_bytes))
+
+
+def _place(target: Target) -> tuple[int, int]:
+    """The cores on which sessions of a target run side by side, and the bytes of memory; no cores where they do not."""
+    if target.kind in _ON_THESE_CORES:
+        return usable_cores(), physical_memory()
+    if isinstance(target, RemoteTarget):
+        found = target.device.machine.describe()
+        return int(found.get("cores", 1)), int(found.get("memory_bytes", 0))
+    return 0, 0
 
 
 class Crew:

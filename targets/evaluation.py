@@ -17,11 +17,11 @@ from edgeres.results import ArtifactResult, DataRecord, Parity, Result
 from targets import accuracy
 from targets.artifact import Artifact
 from targets.catalogue import available_target, open_session
-from targets.compression import compressed
 from targets.crew import sessions_each
 from targets.devices import fleet
 from targets.environment import describe
 from targets.proof import prove
+from targets.row import row
 from targets.target import Target
 
 _KERAS_PARITY = "converters.parity:keras_parity"
@@ -85,7 +85,7 @@ def evaluate(
         return fleet.on_device(target, lambda: _evaluate_on(entered, baseline, plan.margin_points, records, told))
 
     def failed(name: str, error: EdgeresError) -> list[ArtifactResult]:
-        rows = [_row(name, artifact, baseline=place == baseline) for place, artifact in enumerate(artifacts)]
+        rows = [row(name, artifact, baseline=place == baseline) for place, artifact in enumerate(artifacts)]
         return fleet.failed_rows(rows, error)
 
     found = fleet.spread(names, measure, failed)
@@ -132,23 +132,11 @@ def _evaluate_on(
         ]
     records.append(record)
     return [
-        replace(_row(target.name, artifact, baseline=place == baseline), accuracy=figures, proof=proof, parity=parity)
+        replace(row(target.name, artifact, baseline=place == baseline), accuracy=figures, proof=proof, parity=parity)
         for place, (artifact, figures, proof, parity) in enumerate(
             zip(artifacts, measured, proofs, parities, strict=True)
         )
     ]
-
-
-def _row(target: str, artifact: Artifact, *, baseline: bool) -> ArtifactResult:
-    return ArtifactResult(
-        name=artifact.name,
-        path=artifact.path,
-        sha256=artifact.sha256,
-        size_bytes=len(artifact.model),
-        download_bytes=compressed(artifact.model),
-        target=target,
-        baseline=baseline,
-    )
 
 
 def _parity(artifact: Artifact, entrant: accuracy.Entrant, split: Split) -> Parity | None:

@@ -15,13 +15,13 @@ from edgeres.storage import write_bytes
 from targets import latency
 from targets.artifact import Artifact
 from targets.catalogue import about, available_target, find_target, open_session
-from targets.compression import compressed
 from targets.devices import fleet
 from targets.environment import describe
 from targets.further import Further, require_targets, with_further
 from targets.latency import MAX_ROUNDS, Protocol
 from targets.machine import machine_of
 from targets.proof import prove, without_unproved_verdicts
+from targets.row import row
 from targets.target import Compiler, Target
 
 
@@ -61,7 +61,7 @@ def profile(
         return fleet.on_device(target, partial(run, progress=told))
 
     def failed(name: str, error: EdgeresError) -> list[ArtifactResult]:
-        rows = [_row(name, artifact, baseline=place == baseline) for place, artifact in enumerate(artifacts)]
+        rows = [row(name, artifact, baseline=place == baseline) for place, artifact in enumerate(artifacts)]
         return fleet.failed_rows(rows, error)
 
     found = fleet.spread(names, measure, failed)
@@ -95,7 +95,7 @@ def _sessions_on(
         )
         rows = [
             replace(
-                _row(target.name, artifact, baseline=place == baseline),
+                row(target.name, artifact, baseline=place == baseline),
                 latency=timing,
                 memory=session.memory(),
                 operators=session.operators(),
@@ -112,17 +112,5 @@ def _compiled(target: Compiler, artifact: Artifact, *, baseline: bool, keep: Pat
     if keep is not None:
         name = f"{artifact.name}.{target.name}".replace("/", "-").replace(":", "-")
         write_bytes(keep / f"{name}.tflite", made.file)
-    row = _row(target.name, artifact, baseline=baseline)
-    return replace(row, memory=made.memory, operators=made.operators, estimate=made.estimate)
-
-
-def _row(target: str, artifact: Artifact, *, baseline: bool) -> ArtifactResult:
-    return ArtifactResult(
-        name=artifact.name,
-        path=artifact.path,
-        sha256=artifact.sha256,
-        size_bytes=len(artifact.model),
-        download_bytes=compressed(artifact.model),
-        target=target,
-        baseline=baseline,
-    )
+    made_row = row(target.name, artifact, baseline=baseline)
+    return replace(made_row, memory=made.memory, operators=made.operators, estimate=made.estimate)

@@ -39,7 +39,7 @@ def prove(artifact: Artifact, session: Session, target: Target) -> Proof | None:
         scale = reference.signature.output_scale
     accepted = target.tolerance.steps if scale else target.tolerance.share * float(np.abs(expected).max())
     largest = float(np.abs(found.astype(np.float64) - expected).max()) / (scale or 1)
-    device = target.device() if isinstance(target, Accelerator) else None
+    device = target.runs_on() if isinstance(target, Accelerator) else None
     faults = target.faults(artifact.model) if isinstance(target, Accelerator) else ()
     return Proof(
         passed=largest <= accepted * (1 + 1e-3) and not faults,  # whole steps, dequantized and divided again

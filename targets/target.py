@@ -17,7 +17,10 @@ from edgeres.results import CompilerEstimate, Memory, Operators, Start
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether a target can run here: `why` not and how to `fix` it, or the runtime's `version`."""
+    """Whether a target can run here: `why` not and how to `fix` it, or the runtime's `version`.
+
+    Of one that can run, `why` says what it cannot do all the same.
+    """
 
     available: bool
     version: str | None = None
@@ -163,7 +166,7 @@ class Fault:
 class Accelerator(Target, Protocol):
     """A target that runs on another device than it seems to, or computes something wrong: it tells which, and what."""
 
-    def device(self) -> str:
+    def runs_on(self) -> str:
         """What really runs a model here, as its runtime names it.
 
         Raises:
@@ -209,4 +212,5 @@ def require_available(target: Target) -> None:
     """
     found = target.check()
     if not found.available:
-        raise TargetError(f"the target '{target.name}' cannot run here: {found.why}", fix=found.fix)
+        place = "here" if getattr(target, "device", None) is None else "there"
+        raise TargetError(f"the target '{target.name}' cannot run {place}: {found.why}", fix=found.fix)

@@ -23,7 +23,7 @@ from edgeres.errors import TargetError
 from edgeres.progress import Progress, silent
 from edgeres.results import Rate
 from targets.crew import sessions_that_fit
-from targets.environment import usable_cores
+from targets.environment import physical_memory, usable_cores
 from targets.flatbuffer import walk
 from targets.lock import machine_lock
 from targets.sandbox import Sandbox
@@ -77,7 +77,7 @@ def measure(
         ArtifactError: the bytes are not a well-formed flatbuffer.
         TargetError: the runtime refuses the model, or dies on it.
     """
-    graph, cores, most = walk(model), usable_cores(), sessions_that_fit(len(model))
+    graph, cores, most = walk(model), usable_cores(), sessions_that_fit(len(model), physical_memory())
     if most < cores:
         _log.warning("memory holds %d processes of this model: no more are run side by side", most)
     asked = ways(cores, processes=most, open_batch=graph.inputs[0].signature[0] == -1)

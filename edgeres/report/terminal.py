@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgeres.printable import clean
 from edgeres.report.conditions import remarks
 from edgeres.report.operator_table import HEADS as OPERATOR_HEADS
 from edgeres.report.operator_table import operator_table
@@ -19,7 +20,6 @@ from edgeres.report.wording import (
     NONE,
     NOT_MEASURED,
     NOT_PROVED,
-    clean,
     difference,
     interval,
     number,

@@ -157,7 +157,7 @@ class Connection:
     async def process(self, command: str, requests: int, replies: int) -> asyncssh.SSHClientProcess[bytes]:
         """Start it with two pipes: it reads what `requests` gives, and writes to `replies`."""
         return await self._connection.create_process(
-            command, stdin=requests, stdout=replies, stderr=library().PIPE, encoding=None
+            command, stdin=requests, stdout=replies, stderr=library().PIPE, encoding=None, request_pty=False
         )
 
     def close(self) -> None:

@@ -33,6 +33,10 @@ PYTHON = "python3"
 _NEEDED_BYTES = 64 << 20
 
 
+class NotStarted(TargetError):  # noqa: N818 - a state of a device
+    """The device lets us in, and what should be Python there does not run what it gets."""
+
+
 @dataclass(frozen=True)
 class Patience:
     """Seconds: for a connection and for the start of the runner on it, and for connecting again after a loss."""
@@ -174,20 +178,20 @@ class SshDevice:
         if last.startswith(TOO_OLD):
             found = last.removeprefix(TOO_OLD).strip()
             text = f"{self.name}: {self._python} is Python {found}, expected 3.10 or newer"
-            return TargetError(text, fix="install a newer one there, and give its path: python = PATH in the inventory")
+            return NotStarted(text, fix="install a newer one there, and give its path: python = PATH in the inventory")
         if last.startswith(DAMAGED):
             return ConnectionLost(f"{self.name}: the sources arrived damaged", fix="try again")
         if program.exit_code in (126, 127):
             text = f"{self.name}: {how} ({self._python})"
-            return TargetError(
+            return NotStarted(
                 text, details=lines, fix="install python3 there, or give its path: python = PATH in the inventory"
             )
         if any(word in last for word in ("No space left", "File too large", "Disk quota")):
-            return TargetError(f"{self.name}: there is no room for the runner: {last}", fix="free some memory there")
+            return NotStarted(f"{self.name}: there is no room for the runner: {last}", fix="free some memory there")
         if program.exit_code is None and not isinstance(problem, ConnectionLost):
             return problem
         text = f"{self.name}: {how} before the runner began"
-        kind = ConnectionLost if program.exit_code is None else TargetError
+        kind = ConnectionLost if program.exit_code is None else NotStarted
         return kind(text, details=lines, fix=f"look at what `{self._address.command} {self._python} --version` prints")
 
     def examine(self) -> list[Finding]:
@@ -196,7 +200,8 @@ class SshDevice:
             found, _ = self.call("describe")
         except EdgeresError as problem:
             text = "; ".join((problem.message, *problem.details))
-            return [Finding("connection", text, problem.fix, problem=True)]
+            what = "python" if isinstance(problem, NotStarted) else "connection"
+            return [Finding(what, text, problem.fix, problem=True)]
         environment, versions = found["environment"], found["environment"]["versions"]
         cores, memory = environment.get("cores"), environment.get("memory_bytes", 0)
         return [

@@ -64,7 +64,7 @@ def check_threads(threads: int) -> None:
     Raises:
         ConfigError: it is not in 1 … `MAX_THREADS`.
     """
-    if not 1 <= threads <= MAX_THREADS:
+    if type(threads) is not int or not 1 <= threads <= MAX_THREADS:
         raise ConfigError(f"threads must be in 1…{MAX_THREADS}, found {threads}", fix="give another --threads")
 
 

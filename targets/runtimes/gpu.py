@@ -96,9 +96,10 @@ class GpuTarget:
         found = adapter()
         if isinstance(found, str):
             return Availability(available=False, version=version, why=found, fix=_fix(found))
-        return Availability(available=True, version=f"{version} on {found}")
+        why = "wrong in int8 where a model has strided 1x1 convolutions"
+        return Availability(available=True, version=f"{version} on {found}", why=why, fix=_FIX)
 
-    def device(self) -> str:
+    def runs_on(self) -> str:
         """The adapter, as the runtime selected it.
 
         Raises:
@@ -142,7 +143,7 @@ class GpuSession(CompiledSession):
     def operators(self) -> Operators:
         """All of them are the GPU's: asked for the GPU alone, the runtime refuses a model of which it leaves any."""
         nodes = len(self._graph.main.operators)
-        return Operators(nodes, nodes, f"WebGPU on {GPU.device()}", self._graph.kinds, {})
+        return Operators(nodes, nodes, f"WebGPU on {GPU.runs_on()}", self._graph.kinds, {})
 
     def explained(self, error: TargetError, lines: tuple[str, ...]) -> TargetError:
         """The first operator that the GPU does not run, by its layer, and the reason that the delegate wrote."""

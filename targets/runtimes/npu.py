@@ -74,7 +74,7 @@ class OpenVinoTarget:
             return Availability(available=False, version=version, why=why, fix=fix)
         return Availability(available=True, version=version)
 
-    def device(self) -> str:
+    def runs_on(self) -> str:
         """What it really runs on."""
         return _DEVICE
 
@@ -112,7 +112,7 @@ class JitSession(CompiledSession):
         Raises:
             TargetError: it did not write so, or dispatched less: then something else may have run the model.
         """
-        lines = self._sandbox.lines()
+        lines = self.lines()
         found, dispatched = partitioned(lines), sum(_DISPATCHED in line for line in lines)
         nodes = len(self._graph.main.operators)
         if found is None or found[0] != nodes or dispatched < found[2]:
@@ -268,10 +268,11 @@ class NpuFamily:
         others = [vendor for vendor in VENDORS.values() if vendor.name != "openvino"]
         there = [vendor.name for vendor in others if vendor.missing() is None]
         without = [vendor.name for vendor in others if vendor.missing() is not None]
-        about = f"no libraries of {', '.join(without)}: pip install ai-edge-litert-sdk-VENDOR" if without else None
+        about = f"no libraries of {', '.join(without)}" if without else None
+        remedy = f"pip install {', '.join(VENDORS[name].distribution for name in without)}" if without else None
         if own.available or there:
             names = [*(["openvino"] if own.available else []), *there]
-            return Availability(available=True, version=f"{own.version or ''}; {', '.join(names)}", why=about)
+            return Availability(True, f"{own.version or ''}; {', '.join(names)}", about, remedy)
         return Availability(available=False, version=own.version, why=f"{own.why}; {about}", fix=own.fix)
 
     def member(self, argument: str) -> OpenVinoTarget | NpuTarget:

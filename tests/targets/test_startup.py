@@ -75,7 +75,7 @@ def test_a_first_run_cannot_be_timed_twice(models: Models) -> None:
         started = session.start()
         assert session.time(runs=3, seconds=0)
         assert started.first_ms > 0
-        with pytest.raises(RuntimeError, match="before any other"):
+        with pytest.raises(TargetError, match="before any other"):
             session.start()
 
 

@@ -41,7 +41,7 @@ def test_batches_run_on_one_thread_and_on_all_cores() -> None:
 def test_no_more_processes_than_memory_holds(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [way.processes for way in ways(8, processes=5)] == [1, 1, 1, 1, 2, 4]
     monkeypatch.setattr("targets.throughput.usable_cores", lambda: 2)
-    monkeypatch.setattr("targets.crew.physical_memory", lambda: 0)
+    monkeypatch.setattr("targets.throughput.physical_memory", lambda: 0)
     found = throughput.measure(models("gray"), rounds=6, seconds=0.01)
     assert [(rate.threads, rate.processes) for rate in found] == [(1, 1), (2, 1)]
 

@@ -23,6 +23,7 @@ from targets.devices import connection, fleet
 from targets.devices.device import ConnectionLost
 from targets.devices.remote import RemoteSandbox
 from targets.devices.ssh import Patience, SshDevice
+from targets.further import Further
 from targets.latency import Block, Protocol
 from targets.profiling import _profile_on
 from targets.runtimes.cpu import CPU
@@ -142,6 +143,17 @@ def test_a_configuration_that_cannot_be_read_is_an_error(devices: Devices, serve
     try:
         with pytest.raises(ConfigError, match="configuration of SSH"):
             devices().call("describe")
+    finally:
+        configuration.unlink()
+
+
+def test_a_terminal_that_a_configuration_asks_for_is_not_taken(devices: Devices, server: Server) -> None:
+    """It would change bytes on the way."""
+    configuration = server.home / ".ssh" / "config"
+    configuration.write_text("Host *\n  RequestTTY force\n")
+    try:
+        sandbox = RemoteSandbox(devices(), ENGINE)
+        assert sandbox.call("echo", bytes(range(256)))[1] == (bytes(range(256)),)
     finally:
         configuration.unlink()
 
@@ -347,7 +359,7 @@ def test_a_measurement_of_latency_begins_anew_and_the_result_says_so(
 
     rows = fleet.on_device(
         target,
-        lambda: _profile_on(target, artifacts, baseline=0, protocol=QUICK, starts=None, progress=progress),
+        lambda: _profile_on(target, artifacts, baseline=0, protocol=QUICK, further=Further(), progress=progress),
     )
     for row in rows:
         assert row.latency is not None
@@ -474,10 +486,12 @@ def test_who_goes_away_leaves_nothing_on_the_device(server: Server, method: str,
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_no_name_is_a_command_there(devices: Devices, text: str, tmp_path: Path) -> None:
+def test_no_python_is_a_command_there(devices: Devices, text: str) -> None:
     with pytest.raises(EdgeresError):
         devices(python=text).call("describe")
-    target = devices().target(f"external:{text.replace('?', '')}/no.so")
-    assert not target.check().available
-    with pytest.raises(EdgeresError):
-        devices(known_hosts=text.replace("\0", "") + "/none").call("describe")
+
+
+def test_no_path_is_a_command_there(devices: Devices) -> None:
+    device = devices()
+    for text in HOSTILE:
+        assert not device.target(f"external:{text.replace('?', '')}/no.so").check().available

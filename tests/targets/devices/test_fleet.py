@@ -15,6 +15,7 @@ from edgeres.report.markdown import render
 from edgeres.report.sources import read_story
 from edgeres.report.terminal import failures
 from edgeres.results import MACHINE, read_result
+from targets.claims import Material, check_claims
 from targets.comparison import compare
 from targets.devices import fleet, opened
 from targets.devices.inventory import read_inventory
@@ -103,7 +104,7 @@ def test_one_device_that_fails_is_an_error_and_no_result(
     file = tmp_path / "result.json"
     code, out, err = edgeres("profile", *bundles, "--device", "gone", "--json", str(file), capsys=capsys)
     assert (code, out, file.exists()) == (6, "", False)
-    assert "the target 'gone/cpu' cannot run here" in err
+    assert "the target 'gone/cpu' cannot run there" in err
     assert "fix: check that the device is on" in err
 
 
@@ -126,6 +127,23 @@ def test_a_result_of_a_fleet_goes_through_everything_that_reads_results(
     assert "result.json" in text
     assert ", one" in text
     assert len(failures(result.artifacts)) == 1
+
+
+def test_claims_of_a_device_are_measured_again_on_it(
+    bundles: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], inventory: Path
+) -> None:
+    source, files = write_images(tmp_path / "images"), [tmp_path / "accuracy.json", tmp_path / "latency.json"]
+    for file, command in zip(files, (("evaluate", "--data", source), ("profile", "--rounds", "30")), strict=True):
+        assert edgeres(*command, bundles[1], "--device", "one", "--json", str(file), capsys=capsys)[0] == 0
+    results = [(file, read_result(file)) for file in files]
+    found = {claim.claim: claim for claim in check_claims(bundles[1], results, Material(data=source))}
+    assert found["top-1"].outcome == "confirmed"
+    assert found["p50"].outcome != "not comparable"
+    inventory.write_text("")
+    opened.close_devices()
+    found = {claim.claim: claim for claim in check_claims(bundles[1], results, Material(data=source))}
+    assert [found[name].outcome for name in ("top-1", "p50")] == ["not comparable"] * 2
+    assert "no device 'one'" in str(found["p50"].why)
 
 
 def test_targets_and_devices_are_put_together(inventory: Path) -> None:

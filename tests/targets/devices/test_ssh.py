@@ -19,6 +19,7 @@ from targets import latency
 from targets.artifact import Artifact
 from targets.catalogue import find_target, split_device
 from targets.conditions import Watch
+from targets.crew import sessions_each
 from targets.devices import opened
 from targets.devices.device import DeviceTarget
 from targets.devices.remote import RemoteSandbox
@@ -199,6 +200,14 @@ def test_a_model_that_the_runtime_refuses_is_an_error_and_the_device_goes_on(dev
         device.target("cpu").open(forged)
     with device.target("cpu").open(models("float32")) as session:
         assert session.infer(images(1)).shape == (1, 4)
+
+
+def test_an_evaluation_keeps_the_cores_of_the_device_busy(devices: Devices, models: Models) -> None:
+    target = devices().target("cpu")
+    artifact = Artifact("m", "m.tflite", "tflite", models("int8"))
+    cores = target.device.machine.describe()["cores"]
+    assert sessions_each(target, [artifact], images=10_000) == min(cores + 1, 2 * cores)
+    assert sessions_each(target, [artifact], images=1) == 1
 
 
 def test_a_delegate_that_is_not_there_is_missed_on_the_device(devices: Devices) -> None:

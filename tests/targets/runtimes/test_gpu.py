@@ -51,7 +51,7 @@ def test_float_and_float16_are_right_and_all_of_it_runs_on_the_gpu(models: Model
     assert operators.nodes == operators.delegated == len(walk(models(name)).main.operators)
     assert str(operators.delegate).startswith("WebGPU on ")
     assert proof is not None
-    assert (proof.passed, proof.faults, proof.device) == (True, None, GPU.device())
+    assert (proof.passed, proof.faults, proof.device) == (True, None, GPU.runs_on())
 
 
 @pytest.mark.parametrize("name", ["int8", "dynamic_int8", "int4"])
@@ -107,7 +107,7 @@ def test_the_first_line_says_so_and_the_json_keeps_it(
     assert "known fault of the WebGPU delegate" in first
     (row,) = read_result(tmp_path / "r.json").artifacts
     assert row.proof is not None
-    assert row.proof.device == GPU.device()
+    assert row.proof.device == GPU.runs_on()
     assert row.proof.faults
 
 
@@ -116,7 +116,7 @@ def test_a_software_adapter_has_no_time(models: Models) -> None:
     assert isinstance(found, Adapter)
     (row,) = profile([artifact(models("float32"))], targets=["gpu"], protocol=QUICK).artifacts
     assert (row.latency is None) == found.software == (not GPU.timed)
-    assert ("functional only" in GPU.device()) == found.software
+    assert ("functional only" in GPU.runs_on()) == found.software
     assert row.memory is not None
     with GPU.open(models("float32")) as session:
         assert len(session.time(runs=3, seconds=0)) >= 3
@@ -146,6 +146,7 @@ def test_threads_are_refused(models: Models) -> None:
 def test_it_is_a_target_that_names_its_device() -> None:
     assert find_target("gpu") is GPU
     assert isinstance(GPU, Accelerator)
+    assert "recipe float16" in str(GPU.check().fix)  # what to convert with, before anything is measured
 
 
 def test_a_driver_that_is_not_there_is_the_reason(monkeypatch: pytest.MonkeyPatch, models: Models) -> None:

@@ -95,7 +95,7 @@ def test_what_the_compiler_dies_on_is_a_target_error_with_its_words(models: Mode
 def test_a_session_without_evidence_is_an_error(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a runtime would look like that runs the model on the CPU and says that it is accelerated."""
     with OPENVINO.open(models("int8")) as session:
-        lines = session._sandbox.lines()
+        lines = session.lines()
         assert partitioned(lines) == (9, 9, 1)
         silent = tuple(line for line in lines if "Partitioned" not in line)
         monkeypatch.setattr(Sandbox, "lines", lambda self: silent)
