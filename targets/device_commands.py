@@ -46,9 +46,12 @@ def _print_list(json_file: Path | None) -> None:
 @devices.command(short_help="Add a device to the inventory.")
 @click.argument("name")
 @click.argument("url")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="python, password_env, …; repeatable.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="python, benchmark, …; repeatable.")
 def add(name: str, url: str, settings: tuple[str, ...]) -> None:
-    """Add a device to the inventory: URL is ssh://USER@HOST:PORT. Connects to nothing; see 'edgeres devices check'."""
+    """Add a device to the inventory: URL is ssh://USER@HOST:PORT or adb://SERIAL.
+
+    Connects to nothing; see 'edgeres devices check'.
+    """
     from targets.devices.device import Entry
     from targets.devices.inventory import add_entry
 

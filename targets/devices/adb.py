@@ -51,6 +51,10 @@ _NO_ROOM = ("No space left on device", "Disk quota exceeded", "File too large")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
+class TimedOut(TargetError):  # noqa: N818 - an event, after which nothing is known of what runs on the device
+    """A step has not ended within its time."""
+
+
 @dataclass(frozen=True)
 class Finished:
     """What a command on a device printed, both outputs together, and its exit code."""
@@ -111,11 +115,11 @@ class Adb:
         rows = [line.split("\t", 1) for line in text.splitlines() if "\t" in line]
         return {serial.strip(): shown(state.strip()) for serial, state in rows}
 
-    def shell(self, *words: str, seconds: float = SHELL_SECONDS) -> Finished:
+    def shell(self, *words: str, seconds: float | None = None) -> Finished:
         """Run a program there; its words reach it as they are."""
         return self.script(" ".join(map(shlex.quote, words)), seconds=seconds)
 
-    def script(self, text: str, *, seconds: float = SHELL_SECONDS) -> Finished:
+    def script(self, text: str, *, seconds: float | None = None) -> Finished:
         """Run a script in the device's shell. Whatever is not this project's own in it has to be quoted.
 
         Raises:
@@ -124,7 +128,11 @@ class Adb:
         """
         word = secrets.token_hex(8)
         done = self._client(
-            "-s", self.serial, "shell", f"( {text}\n) 2>&1; printf '\\n%s %d\\n' {word} $?", seconds=seconds
+            "-s",
+            self.serial,
+            "shell",
+            f"( {text}\n) 2>&1; printf '\\n%s %d\\n' {word} $?",
+            seconds=SHELL_SECONDS if seconds is None else seconds,
         )
         output, mark, ending = done.stdout.replace("\r\n", "\n").rpartition(f"\n{word} ")
         if not mark or not ending.strip().isdecimal():
@@ -196,7 +204,7 @@ class Adb:
             except subprocess.TimeoutExpired:
                 what = next(word for word in words if word not in ("-s", self.serial))
                 problem = f"{self._name}: adb {what} has not ended within {seconds:g} s"
-                raise TargetError(problem, fix="see whether the device hangs; plug it in again") from None
+                raise TimedOut(problem, fix="see whether the device hangs; plug it in again") from None
             texts = []
             for file in (output, errors):
                 file.seek(0)

@@ -147,6 +147,7 @@ class AndroidDevice:
             workspace, self._workspace = self._workspace, None
             if workspace is not None:
                 self._lost = True
+                self._machine.forget()
                 self._remove(workspace)
 
     def witnessed(self) -> dict[str, Any]:

@@ -51,7 +51,17 @@ class AndroidMachine:
         """See `Machine.describe`."""
         self._device.workspace()
         found = phone.environment(phone.read_state(self._device.adb))
+        if found.get("thermal", "none") != "none":
+            _log.warning(
+                "%s is hot (%s): its times are those of a phone that throttles", self._device.name, found["thermal"]
+            )
+        if found.get("screen") == "off":
+            _log.warning("%s has its screen off, and may have slowed its cores down", self._device.name)
         return {**found, "versions": {"benchmark_model": f"sha256:{self._device.tool.sha256}"}}
+
+    def forget(self) -> None:
+        """Drop what was noted of a measurement that has to begin anew."""
+        self._blocks.clear()
 
     def witnessed(self) -> dict[str, Any]:
         """What was noted since this was last asked for: see `docs/android.md`."""
@@ -115,9 +125,9 @@ class AndroidMachine:
     def rounds(
         self, sessions: Sequence[Session], orders: Sequence[Sequence[int]], block: Block, *, watch: Watch | None
     ) -> Iterator[Times]:
-        """See `Machine.rounds`: a block is one invocation of the tool, which warms up, and tells its runs whole.
+        """See `Machine.rounds`: a block is one invocation of the tool, which warms up, and tells its last run.
 
-        `block` has more runs, which the tool would not tell.
+        Further runs of `block` the tool would not tell.
         """
         del block
         used = [self.running[number] for session in sessions if (number := session.process_id) is not None]
@@ -129,6 +139,6 @@ class AndroidMachine:
             times: list[list[float]] = [[] for _ in sessions]
             for each in order:
                 report, record = used[each].block(RUNS)
-                times[each] = report.raw_ms()
+                times[each] = [report.last_ms]
                 self._blocks.setdefault(used[each].model_sha256, []).append(record)
             yield times

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,8 +16,10 @@ from edgeres.records import encode
 from edgeres.results import Operators
 from edgeres.storage import sha256_bytes
 from targets.devices import benchmark_tool
+from targets.devices.adb import TimedOut
 from targets.devices.benchmark_tool import RUNS, Call, Report
 from targets.devices.device import ConnectionLost
+from targets.devices.inventory import shown
 from targets.devices.link import Answered
 from targets.graph import Graph, Tensor
 from targets.runtimes.cpu import MAX_THREADS
@@ -54,7 +56,7 @@ _ENDINGS = {
 _STARTED = 'echo $$ >"$0"; export LD_LIBRARY_PATH="${0%/*}" ADSP_LIBRARY_PATH="${0%/*}"; exec "$@"'
 """Leaves its number for the folder's guard, and becomes the tool."""
 
-_log = logging.getLogger(__name__)
+_LIBRARY = re.compile(r"[A-Za-z0-9_.-]+\.so")
 
 
 @dataclass(frozen=True)
@@ -160,9 +162,8 @@ class ToolRuns:
         with self._device.guard:
             try:
                 return answers[method](*(bytes(blob) for blob in blobs), **(arguments or {}))
-            except TargetError as problem:
-                if isinstance(problem, ConnectionLost) or "has not ended within" in problem.message:
-                    self._device.lost()
+            except (ConnectionLost, TimedOut):
+                self._device.lost()
                 raise
 
     def _load(self, model: bytes, *, threads: int) -> Answered:
@@ -185,8 +186,10 @@ class ToolRuns:
         path = f"{self._workspace.folder}/delegate.so"
         self._device.adb.push(delegate, path)
         for name, content in libraries:
-            if not name.replace("_", "").replace("-", "").replace(".", "").isalnum():
-                raise ConfigError(f"a library's name has to be plain, found {name!r}", fix="rename the file")
+            if not _LIBRARY.fullmatch(name):
+                raise ConfigError(
+                    f"expected a library with a name like libQnnHtp.so, found {shown(name)!r}", fix="rename it"
+                )
             self._device.adb.push(content, f"{self._workspace.folder}/{name}")
         return benchmark_tool.target_flags("npu", delegate=path, options=options)
 
@@ -223,7 +226,7 @@ class ToolRuns:
         with self._device.guard:
             try:
                 report = self._run(runs, warm_up=_WARM_UP)
-            except ConnectionLost:
+            except (ConnectionLost, TimedOut):
                 self._device.lost()
                 raise
         return report, benchmark_tool.block_record(report)
@@ -231,8 +234,8 @@ class ToolRuns:
     def _time(self, *, runs: int, seconds: float) -> Answered:
         del seconds  # it is the tool that warms up
         times: list[float] = []
-        while len(times) < runs:
-            times += self._run(RUNS, warm_up=_WARM_UP).raw_ms()
+        while len(times) < max(1, runs):
+            times.append(self._run(RUNS, warm_up=_WARM_UP).last_ms)
         return {}, (np.asarray(times, "<f8").tobytes(),)
 
     def _first(self) -> Answered:

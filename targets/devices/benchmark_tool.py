@@ -1,8 +1,8 @@
 """LiteRT's `benchmark_model` for Android: its file, its options, and what it prints.
 
 It keeps the times of single runs to itself: of each block of runs it prints how many there were, the first, the last
-(`curr`), the least, the greatest, and their mean, deviation and quantiles, in whole microseconds. Blocks of two runs
-are printed whole, so raw times are those of such blocks.
+(`curr`), the least, the greatest, and their mean, deviation and quantiles, in whole microseconds. The first comes upon
+the tool's own printing, and is slower; the last of two is a single run of a model that is warm.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FOLDER = "android"
 """In edgeres' cache: `android/benchmark_model-ABI`."""
 
 RUNS = 2
-"""Of a block: the first and the last of two are both."""
+"""Of a block: the first belongs to the warm-up, the last is what is measured."""
 
 SOURCE = (
     "build it from LiteRT's source (bazel build -c opt --config=android_arm64 "
@@ -140,17 +140,10 @@ class Report:
     applied: dict[str, str]
     ran: Counter[str]
 
-    def raw_ms(self) -> list[float]:
-        """The single runs, which are known where there were one or two.
-
-        Raises:
-            ValueError: there were more.
-        """
-        count = int(self.runs["count"])
-        if not 1 <= count <= RUNS:
-            raise ValueError(f"the tool does not tell the {count} runs of a block")
-        last = self.runs["curr"]
-        return [time / 1000 for time in (self.runs.get("first", last), last)[:count]]
+    @property
+    def last_ms(self) -> float:
+        """The last run, as it was timed."""
+        return self.runs["curr"] / 1000
 
 
 def parse_report(text: str, *, runs: int) -> Report:

@@ -11,15 +11,16 @@ from contextlib import suppress
 from typing import Any
 
 from edgeres.errors import EdgeresError, TargetError
-from targets.devices.adb import CONNECT_SECONDS, Adb
+from targets.devices import adb as client
+from targets.devices.adb import Adb
 from targets.devices.inventory import shown
 
 ROOT = "/data/local/tmp"
-_FOLDER = re.compile(r"/data/local/tmp/edgeres\.[A-Za-z0-9]{10}")
+_FOLDER = re.compile(r"/data/local/tmp/edgeres\.[A-Za-z0-9]{6}")
 _END_SECONDS = 3.0
 
 _GUARD = f"""umask 077
-d=$(mktemp -d {ROOT}/edgeres.XXXXXXXXXX) || {{ echo "%s failed"; exit 1; }}
+d=$(mktemp -d {ROOT}/edgeres.XXXXXX) || {{ echo "%s failed"; exit 1; }}
 gone() {{
   trap '' 0 1 2 13 15
   kill -9 $(cat "$d"/*.pid 2>/dev/null) 2>/dev/null
@@ -81,7 +82,7 @@ class Workspace:
 
     def _line(self, word: str) -> str:
         """The line with our word, for which it is waited."""
-        deadline = time.monotonic() + CONNECT_SECONDS
+        deadline = time.monotonic() + client.CONNECT_SECONDS
         output, found = self._guard.stdout, b""
         assert output is not None  # noqa: S101 - it is a pipe
         while time.monotonic() < deadline:
