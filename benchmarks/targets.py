@@ -205,7 +205,8 @@ def cell(row: dict[str, Any] | None) -> str:
     if "top1" not in row:
         estimate = row.get("estimate")
         return f"{estimate['inference_ms']:.3f} ms estimated" if estimate else "compiled"
-    largest = f"{row['largest']:.0f} steps" if row["unit"] == "steps" else f"{row['largest']:.1g}"
+    steps = round(row["largest"])
+    largest = f"{steps} step{'s' * (steps != 1)}" if row["unit"] == "steps" else f"{row['largest']:.1g}"
     text = f"{100 * row['top1']['value']:.1f} % · {100 * row['labels_agree']:.1f} % · {largest}"
     if (proof := row["proof"]) and not proof["passed"]:
         text = f"**not proved** {text}"

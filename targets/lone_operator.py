@@ -29,9 +29,8 @@ class Extractor:
     def extract(self, model: bytes, *, place: int) -> Answer:
         """The operator at `place` of the main subgraph with its constants: it alone reads the input."""
         with refusal("the runtime's schema cannot be loaded"):
-            schema: Any = importlib.import_module("ai_edge_litert.schema_py_generated")
-            flatbuffers: Any = importlib.import_module("flatbuffers")
-        whole = schema.ModelT.InitFromPackedBuf(model, 0)
+            rewriter: Any = importlib.import_module("ai_edge_litert.tools.flatbuffer_utils")
+        whole = rewriter.read_model_from_bytearray(bytearray(model))  # with what lies behind the flatbuffer
         graph = whole.subgraphs[0]
         operator = graph.operators[place]
         graph.operators = [operator]
@@ -44,9 +43,7 @@ class Extractor:
         graph.tensors = [graph.tensors[index] for index in sorted(used)]
         for owner, name in ((operator, "inputs"), (operator, "outputs"), (graph, "inputs"), (graph, "outputs")):
             setattr(owner, name, [order.get(index, -1) for index in getattr(owner, name)])
-        builder = flatbuffers.Builder(1024)
-        builder.Finish(whole.Pack(builder), b"TFL3")
-        return {}, (bytes(builder.Output()),)
+        return {}, (bytes(rewriter.convert_object_to_bytearray(whole)),)
 
     def _stored(self, model: Any, graph: Any, index: int) -> bool:
         data = model.buffers[graph.tensors[index].buffer].data

@@ -79,6 +79,10 @@ def test_no_operator_but_the_strided_1x1_is_wrong(models: Models) -> None:
     assert suspects(walk(models("float32"))) == []
 
 
+def test_weights_behind_the_flatbuffer_come_along_with_an_operator(models: Models) -> None:
+    assert difference(models("buffer_offset"), 0, engine=ENGINE) < 1e-5
+
+
 def test_with_3x3_shortcuts_int8_is_right_on_the_gpu(models: Models) -> None:
     model = widened(models("int8"))
     assert exactness(model, IMAGES, target=GPU).largest <= 2
