@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test check lock clean
+.PHONY: demo test check audit sbom lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -19,6 +19,17 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive edgeres converters targets cli.py
+
+# Asks a public database about every locked package: needs the network. Exceptions are in .ci/audit-exceptions.txt.
+audit: $(STAMP)
+	$(BIN)/python .ci/audit.py
+
+# What a release consists of, as CycloneDX, from the lock file alone.
+sbom: $(STAMP)
+	mkdir -p dist
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --output-file dist/edgeres.cdx.json
 
 # Installed once for each state of the lock file and of the project's own metadata.
 $(STAMP): requirements.lock pyproject.toml

@@ -35,6 +35,9 @@ _COVERAGE = ("activation of", "type", "seen in calibration", "can hold", "satura
 
 _OUTLOOK = ("target", "forecast", "takes", "first layer that it does not take", "fix", "note")
 
+MAX_ROWS = 5000
+"""Layers shown in a terminal; the deepest networks have a few thousand."""
+
 _KINDS = "give a .keras, .h5 or .tflite file, a SavedModel, or a bundle"
 
 
@@ -149,7 +152,9 @@ def tables(found: Inspection) -> list[Table]:
     shown = [plain_table(("fact", "value"), facts)]
     if found.layers:
         heads = tuple(found.layers[0])
-        rows = [tuple(_plain(layer.get(head, "")) for head in heads) for layer in found.layers]
+        rows = [tuple(_plain(layer.get(head, "")) for head in heads) for layer in found.layers[:MAX_ROWS]]
+        if len(found.layers) > MAX_ROWS:
+            rows.append((f"… and {len(found.layers) - MAX_ROWS:,} more, all with --json", *[""] * (len(heads) - 1)))
         shown.append(plain_table(heads, rows))
     if found.calibration is not None:
         shown.append(plain_table(_COVERAGE, map(_coverage_row, found.calibration.activations)))

@@ -237,12 +237,12 @@ def from_option(option: str, *, height: int, width: int, depth: int = 3) -> Prep
     """
     if not option.endswith((".yaml", ".yml")):
         return named(option, height=height, width=width, depth=depth)
-    import yaml  # only for this option: a device without PyYAML reads the contract from the bundle's JSON
+    from edgeres.yaml_text import read_yaml  # only here: a device without PyYAML reads the contract from bundle's JSON
 
     try:
-        settings = yaml.safe_load(Path(option).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else " ".join(str(problem).split())
+        settings = read_yaml(Path(option))
+    except (OSError, ValueError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else problem
         raise ConfigError(f"cannot read the preprocessing file {option}: {reason}", fix="correct the file") from problem
     if not isinstance(settings, dict):
         raise ConfigError(f"{option}: expected a mapping of the contract's fields", fix="see docs/preprocessing.md")

@@ -18,5 +18,7 @@ TARGETS = {
     "browser": "targets.runtimes.browser:BROWSER",
     "edgetpu": "targets.runtimes.edgetpu:EDGETPU",
     "external": "targets.runtimes.external:EXTERNAL",
+    "gpu": "targets.runtimes.gpu:GPU",
+    "npu": "targets.runtimes.npu:NPU",
 }
 """Target name -> "module:attribute" of a `targets.target.Target`, or of a `Family` of them."""

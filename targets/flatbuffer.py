@@ -36,6 +36,10 @@ def walk(content: bytes) -> Graph:
     Raises:
         ArtifactError: not a TFLite flatbuffer, or malformed: names the part and what is wrong with it.
     """
+    if not isinstance(content, (bytes, bytearray, memoryview)):
+        raise ArtifactError(
+            f"expected the bytes of a .tflite, found {type(content).__name__}", fix="give Path(file).read_bytes()"
+        )
     if content[4:8] != IDENTIFIER:
         raise ArtifactError(
             f"not a .tflite file: expected {IDENTIFIER!r} at byte 4, found {content[4:8]!r}",

@@ -105,6 +105,14 @@ class Graph:
         """The model's outputs."""
         return tuple(self.main.tensors[i] for i in self.main.outputs)
 
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether a classifier ends in a softmax or a sigmoid; else its scores are logits."""
+        operators = [operator.kind for operator in self.main.operators]
+        while operators and operators[-1] in ("QUANTIZE", "DEQUANTIZE"):
+            operators.pop()
+        return bool(operators) and operators[-1] in ("SOFTMAX", "LOGISTIC")
+
 
 def check_order(graph: Subgraph, where: str) -> None:
     """Check that every tensor is written before it is read, once, and that only activations are written.

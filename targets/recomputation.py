@@ -1,9 +1,9 @@
-"""Does every figure of a result follow from the raw data beside it: rounds, and what is kept of each image?"""
+"""Does every figure of a result follow from the raw data beside it: rounds, runs, and what is kept of each image?"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,8 @@ import numpy as np
 
 from edgeres.errors import ArtifactError
 from edgeres.records import encode
-from edgeres.results import Accuracy, ArtifactResult, DataRecord, Result
+from edgeres.results import Accuracy, ArtifactResult, DataRecord, Result, part_of
+from targets import energy, operator_times, throughput
 from targets.latency import summarize
 from targets.predictions import MOST_FLIPS, Predictions
 from targets.proof import unproved
@@ -20,7 +21,7 @@ from targets.scoring import score
 TOLERANCE = 1e-9
 """Largest relative difference that other versions of numpy may make."""
 
-_RAW = ("flips", "rounds")
+_RAW = ("flips", "rounds", "rates", "idle_watts", "inferences_mj", "inferences_ms", "runs_ms", "totals_ms")
 """Raw data that are more than numbers: what was computed from them is compared."""
 
 _NO_FIGURES = (".level", ".method", ".n")
@@ -71,8 +72,8 @@ def recompute(result: Result) -> Recomputed:
             (one for one in result.artifacts if one.baseline and one.target == artifact.target and one != artifact),
             None,
         )
-        for part, again in (("accuracy", _accuracy), ("latency", _latency)):
-            stored, place = getattr(artifact, part), f"{artifact.name} on {artifact.target}: {part}"
+        for part, again in _AGAIN.items():
+            stored, place = part_of(artifact, part), f"{artifact.name} on {artifact.target}: {part}"
             if stored is None:
                 continue
             try:
@@ -146,6 +147,35 @@ def _latency(artifact: ArtifactResult, baseline: ArtifactResult | None, _: DataR
     found = summarize(own.rounds, threads=own.threads, baseline=rounds, planned=own.looks or 1)
     sides = (artifact, baseline) if baseline else (artifact,)
     return replace(found, verdict="inconclusive") if found.verdict and any(map(unproved, sides)) else found
+
+
+def _throughput(artifact: ArtifactResult, _: ArtifactResult | None, __: DataRecord | None) -> Any:
+    rates = artifact.throughput or ()
+    return throughput.again(rates) if all(rate.rates for rate in rates) else None
+
+
+def _energy(artifact: ArtifactResult, baseline: ArtifactResult | None, _: DataRecord | None) -> Any:
+    own, theirs = artifact.energy, baseline.energy if baseline else None
+    if own is None or not own.idle_watts:
+        return None
+    if own.saving is not None and theirs is None:
+        raise _Mismatch("the baseline is not in the result")
+    return energy.again(own, baseline=theirs if own.saving else None)
+
+
+def _operators(artifact: ArtifactResult, _: ArtifactResult | None, __: DataRecord | None) -> Any:
+    timed = artifact.operators.timed if artifact.operators else None
+    return operator_times.again(timed) if timed and timed.totals_ms else None
+
+
+_AGAIN: dict[str, Callable[[ArtifactResult, ArtifactResult | None, DataRecord | None], Any]] = {
+    "accuracy": _accuracy,
+    "latency": _latency,
+    "throughput": _throughput,
+    "energy": _energy,
+    "operators.timed": _operators,
+}
+"""What computes a part of an artifact again, from it, its baseline and the data; None where it holds no raw data."""
 
 
 def _leaves(stored: Any, computed: Any, place: str, *, whole: bool) -> Iterator[Difference]:

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,6 +50,25 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache for one test."""
     monkeypatch.setenv("EDGERES_CACHE", str(tmp_path / "own-cache"))
     return tmp_path / "own-cache"
+
+
+@pytest.fixture
+def disk_of(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """File systems of so many kilobytes."""
+    mounted: list[Path] = []
+
+    def disk(kilobytes: int) -> Path:
+        place = tmp_path / f"disk{len(mounted)}"
+        place.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", str(place)]
+        if subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("mounting a small file system is not permitted here")
+        mounted.append(place)
+        return place
+
+    yield disk
+    for place in mounted:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)  # noqa: S607
 
 
 @pytest.fixture(scope="session")

@@ -20,9 +20,9 @@ _TRAINING_FLAGS = (
 _FIRST = ("cpu", "machine", "cores", "instructions", "governor", "load", "memory", "os", "kernel", "python")
 
 
-def environment(source: ResultSource) -> dict[str, str]:
-    """The machine of a result, nested entries joined with a dot, what matters most first."""
-    flat = dict(_flat(source.result.environment))
+def environment(values: Mapping[str, Any]) -> dict[str, str]:
+    """A machine, nested entries joined with a dot, what matters most first."""
+    flat = dict(_flat(values))
     return {name: flat[name] for name in sorted(flat, key=_rank)}
 
 
@@ -48,10 +48,19 @@ def machines(story: Story) -> tuple[tuple[str, dict[str, str]], ...]:
     """The environments, each with the files measured in it; equal ones are told once."""
     grouped: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for source in story.results:
-        grouped.setdefault(tuple(environment(source).items()), []).append(
-            f"{source.path.name} ({source.result.created})"
-        )
+        name = f"{source.path.name} ({source.result.created})"
+        for device, values in _machines(source):
+            grouped.setdefault(tuple(environment(values).items()), []).append(f"{name}{device}")
     return tuple((", ".join(names), dict(values)) for values, names in grouped.items())
+
+
+def _machines(source: ResultSource) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The machines on which something of a result was measured, with what to say of each."""
+    rows = source.result.artifacts
+    if not rows or any(row.device is None and row.failure is None for row in rows):
+        yield "", source.result.environment
+    for name, values in {row.device.name: row.device.environment for row in rows if row.device}.items():
+        yield f", {name}", values
 
 
 def methods(story: Story) -> tuple[tuple[str, str, str, str], ...]:

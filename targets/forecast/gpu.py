@@ -8,7 +8,7 @@ from targets.forecast.outlook import Forecast, Model, judged
 from targets.forecast.rules import Blocked, Rules
 from targets.forecast.view import HYBRID, Node
 
-FLOATS = "convert with the recipe float16"
+FLOATS = "convert with the recipe float16, or with --set export.shortcuts=3x3"
 
 
 def _shortcut(node: Node) -> str | None:

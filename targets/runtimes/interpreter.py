@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from importlib import metadata
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeres.errors import TargetError
-from targets.runtimes.invoked import InvokedEngine, refusal
+from targets.runtimes.invoked import InvokedEngine
+from targets.runtimes.refusal import refusal
+from targets.target import Availability
 from targets.worker import Answer
 
 PACKAGES = ("ai_edge_litert", "tflite_runtime")
@@ -20,6 +23,27 @@ PACKAGES = ("ai_edge_litert", "tflite_runtime")
 def installed_package() -> str | None:
     """The package that is used here, without importing it."""
     return next((name for name in PACKAGES if importlib.util.find_spec(name) is not None), None)
+
+
+def available() -> Availability:
+    """Which runtime would run here, by its metadata; nothing native is imported."""
+    package = installed_package()
+    if package is None:
+        why = "neither ai-edge-litert nor tflite-runtime is installed"
+        return Availability(available=False, why=why, fix="pip install ai-edge-litert")
+    name = package.replace("_", "-")
+    version, numpy = f"{name} {_version(name)}", _version("numpy")
+    if package == "tflite_runtime" and not numpy.startswith("1."):
+        why = f"{version} needs numpy 1, {numpy} is installed"
+        return Availability(available=False, version=version, why=why, fix="pip install 'numpy<2'")
+    return Availability(available=True, version=version)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "of unknown version"
 
 
 class Engine(InvokedEngine):
@@ -35,11 +59,19 @@ class Engine(InvokedEngine):
         super().__init__()
 
     def load(
-        self, model: bytes, *, resolver: str, threads: int, delegate: str = "", options: dict[str, str] | None = None
+        self,
+        model: bytes,
+        *,
+        resolver: str,
+        threads: int,
+        delegate: str = "",
+        options: dict[str, str] | None = None,
+        batch: int = 1,
     ) -> Answer:
-        """Load a model and allocate its tensors for a batch of 1; returns its signature.
+        """Load a model and allocate its tensors for a batch; returns its signature.
 
-        `delegate`: the path of a shared object with a delegate, which takes `options`; none where empty.
+        `delegate`: the path of a shared object with a delegate, which takes `options`; none where empty. `batch`: other
+        than 1 only for a model whose batch is open.
         """
         delegates = []
         if delegate:
@@ -52,6 +84,9 @@ class Engine(InvokedEngine):
                 experimental_delegates=delegates or None,
                 experimental_op_resolver_type=self._runtime.OpResolverType[resolver],
             )
+            if batch != 1:
+                details = self._interpreter.get_input_details()[0]
+                self._interpreter.resize_tensor_input(details["index"], [batch, *details["shape"][1:]])
             self._interpreter.allocate_tensors()
         self._input, self._output = (
             details[0] for details in (self._interpreter.get_input_details(), self._interpreter.get_output_details())

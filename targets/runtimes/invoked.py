@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeres.errors import ModelError, TargetError
+from edgeres.errors import ModelError
 from targets.memory import reset_peak, resident
+from targets.runtimes.refusal import refusal
 from targets.worker import Answer
 
 _PEAK_RUNS = 3
@@ -109,13 +110,3 @@ class InvokedEngine:
             self._invoke()
         peak = max(self._peak, resident().peak_bytes)
         return {"before": self._before, "loaded": self._loaded, "peak": peak}, ()
-
-
-@contextmanager
-def refusal(problem: str) -> Iterator[None]:
-    """Turn what a runtime's bindings raise into a TargetError that says what was attempted."""
-    try:
-        yield
-    except (ValueError, RuntimeError, SystemError, ImportError, OSError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:500] or type(error).__name__
-        raise TargetError(f"{problem}: {reason}", fix="choose another target, or update the runtime") from error

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from edgeres.errors import TargetError
-from targets.runtimes.invoked import refusal
 from targets.runtimes.plain import plain
+from targets.runtimes.refusal import refusal
 from targets.worker import Answer
 
 OPSET = 17

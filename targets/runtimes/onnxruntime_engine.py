@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeres.errors import TargetError
-from targets.runtimes.invoked import InvokedEngine, refusal
+from targets.runtimes.invoked import InvokedEngine
+from targets.runtimes.refusal import refusal
 from targets.worker import Answer
 
 _PROVIDER = "CPUExecutionProvider"

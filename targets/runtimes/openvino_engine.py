@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeres.errors import TargetError
-from targets.runtimes.invoked import InvokedEngine, refusal
+from targets.runtimes.invoked import InvokedEngine
 from targets.runtimes.plain import plain
+from targets.runtimes.refusal import refusal
 from targets.scaling import dequantize, quantize
 from targets.worker import Answer
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from targets.runtimes.invoked import refusal
+from targets.runtimes.refusal import refusal
 
 _IDENTIFIER = b"TFL3"
 _UNUSED = 1
