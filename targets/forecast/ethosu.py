@@ -16,18 +16,36 @@ _DIMENSION = 65535
 _DEFAULT = "u55-256"
 
 _SHARED = (
-    "ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED LOGISTIC MAXIMUM MAX_POOL_2D MEAN "
-    "MIRROR_PAD MUL PAD RELU RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR RSQRT SOFTMAX SPLIT STRIDED_SLICE SUB SUM "
-    "TANH TRANSPOSE TRANSPOSE_CONV"
+    "ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED LOGISTIC MAXIMUM MAX_POOL_2D "
+    "MEAN MIRROR_PAD MUL PAD QUANTIZE RELU RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR RSQRT SOFTMAX SPLIT "
+    "STRIDED_SLICE SUB SUM TANH TRANSPOSE TRANSPOSE_CONV"
 )
 
 
 def _strides(node: Node) -> str | None:
-    width, height = node.number("stride_width"), node.number("stride_height")
-    shape = node.outputs[0].shape if node.outputs else ()
-    if len(shape) == _MAP and max(height if shape[1] > 1 else 1, width if shape[2] > 1 else 1) > _STRIDE:
-        return f"Vela has no {node.kind} with a stride of {width}x{height}, only up to {_STRIDE}"
-    return None
+    if not _strided(node) or not _padded(node):
+        return None
+    stride = f"{node.number('stride_width')}x{node.number('stride_height')}"
+    return f"Vela has no padded {node.kind} with a stride of {stride}, only up to {_STRIDE}"
+
+
+def _strided(node: Node) -> bool:
+    """Whether its stride is larger than what the NPU itself has."""
+    return max(node.number("stride_width"), node.number("stride_height")) > _STRIDE
+
+
+def _padded(node: Node) -> bool:
+    """Whether its windows reach over the edge: then there are more of them than fit."""
+    given, made = (tensors[0] if tensors else None for tensors in (node.inputs, node.outputs))
+    if given is None or made is None or len(given.shape) != _MAP or len(made.shape) != _MAP:
+        return False
+    for axis, side in ((1, "height"), (2, "width")):
+        size = node.number(f"filter_{side}")
+        if node.weights is not None and len(node.weights.shape) == _MAP:
+            size = node.number(f"dilation_{side}") * (node.weights.shape[axis] - 1) + 1
+        if made.shape[axis] > (given.shape[axis] - size) // max(1, node.number(f"stride_{side}")) + 1:
+            return True
+    return False
 
 
 def _kernels(node: Node) -> str | None:
@@ -46,14 +64,17 @@ def _kernels(node: Node) -> str | None:
 
 def _windows(node: Node) -> str | None:
     width, height = node.number("filter_width"), node.number("filter_height")
-    given, made = (tensors[0] if tensors else None for tensors in (node.inputs, node.outputs))
-    if given is None or made is None or len(given.shape) != _MAP or len(made.shape) != _MAP:
-        return None
     if node.kind in ("AVERAGE_POOL_2D", "MAX_POOL_2D") and (height > _HEIGHT or height * width > _HEIGHT**2):
         return f"Vela has no {node.kind} with a window of {width}x{height}"
-    padded = made.shape[1] > (given.shape[1] - height) // max(1, node.number("stride_height")) + 1
-    if node.kind == "AVERAGE_POOL_2D" and padded and max(width, height) > _WINDOW:
+    if node.kind == "AVERAGE_POOL_2D" and _padded(node) and max(width, height) > _WINDOW:
         return f"Vela has no padded AVERAGE_POOL_2D with a window of {width}x{height}, only up to {_WINDOW}"
+    return None
+
+
+def _floats(node: Node) -> str | None:
+    """Scales may change from integer to integer; from floats the processor makes integers."""
+    if node.kind == "QUANTIZE" and node.inputs and node.inputs[0] is not None and node.inputs[0].dtype == "float32":
+        return "Vela has no QUANTIZE of floats"
     return None
 
 
@@ -70,7 +91,7 @@ VELA = Rules(
         "int8": kinds(f"{_SHARED} BATCH_MATMUL GELU HARD_SWISH SQUARED_DIFFERENCE"),
         "int16": kinds(_SHARED),
     },
-    (_strides, _kernels, _windows, _sizes),
+    (_strides, _kernels, _windows, _sizes, _floats),
 )
 
 
@@ -78,13 +99,22 @@ def on_ethosu(model: Model, name: str) -> Forecast:
     """The NPU's share; `ethosu` alone is asked as its most common configuration."""
     _, _, configuration = name.partition(":")
     ETHOSU.member(configuration or _DEFAULT)  # an unknown one is its error
+    pads = {index for node in model.nodes if node.kind == "PAD" for index in node.operator.outputs}
     for node in model.nodes:
-        if (fatal := _fatal(node)) is not None:
-            first = Blocked(node.layer, node.kind, node.form, fatal, "convert with the recipe int8")
+        if (fatal := _fatal(node) or _fused(node, pads)) is not None:
+            fix = "convert with the recipe int8" if fatal == _fatal(node) else "give the layer a stride of up to 3"
+            first = Blocked(node.layer, node.kind, node.form, fatal, fix)
             return judged(model, name, (first,), stops=True)
     blocked = VELA.blocked(model.nodes)
     note = "what the NPU leaves runs on the controller's processor" if blocked else ""
     return judged(model, name, blocked, stops=False, note=note)
+
+
+def _fused(node: Node, pads: set[int]) -> str | None:
+    """A padding before a convolution becomes the convolution's, after it was found that the NPU takes it."""
+    if node.kind == "CONV_2D" and node.form in ("int8", "int16") and _strided(node) and pads & {*node.operator.inputs}:
+        return f"Vela fails on a CONV_2D with a stride above {_STRIDE} behind a PAD"
+    return None
 
 
 def _fatal(node: Node) -> str | None:

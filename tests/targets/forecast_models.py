@@ -70,6 +70,7 @@ def odd(keras: Any) -> dict[str, Any]:
         "dilated": layers.Conv2D(8, 3, dilation_rate=2, padding="same", name="odd"),
         "multiplier": layers.DepthwiseConv2D(3, depth_multiplier=2, name="odd"),
         "stride4": layers.Conv2D(8, 5, 4, "same", name="odd"),
+        "stride4_inside": layers.Conv2D(8, 5, 4, name="odd"),
         "transposed": layers.Conv2DTranspose(8, 3, 2, "same", name="odd"),
         "upsampled": layers.UpSampling2D(2, interpolation="bilinear", name="odd"),
         "nearest": layers.UpSampling2D(2, name="odd"),

@@ -259,9 +259,10 @@ def test_several_targets_are_forecast_at_once_in_a_table_and_in_json(
 ) -> None:
     (tmp_path / "m.tflite").write_bytes(models("dynamic_int8"))
     arguments = ["inspect", str(tmp_path / "m.tflite"), "--json", str(tmp_path / "m.json")]
-    assert run([*arguments, "--targets", "all"]) == 0
+    assert run([*arguments, "--targets", "micro"]) == 0
     told = capsys.readouterr().out
     assert "stem: TFLite Micro has no CONV_2D with integer weights beside float activations" in told
+    assert run([*arguments, "--targets", "all"]) == 0
     read = json.loads((tmp_path / "m.json").read_text())["forecasts"]
     assert [each["target"] for each in read] == list(ALL)
     assert run([*arguments, "--targets", "cpu, ethosu:u85-512"]) == 0

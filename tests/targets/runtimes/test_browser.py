@@ -140,10 +140,24 @@ def test_profile_has_its_latency_with_a_proof(int8: bytes, tmp_path: Path) -> No
     assert row.proof.passed
 
 
-def test_webgpu_computes_floats_and_its_fault_with_integers_fails_the_proof(float32: bytes, int8: bytes) -> None:
+@pytest.fixture(scope="module")
+def widened_int8(float32: bytes) -> bytes:
+    """The same with its shortcuts in 3x3 kernels."""
+    from converters.quantization.post_training import quantize
+    from converters.shortcuts import widened
+
+    return quantize(widened(float32), "int8", images=[image[None] for image in IMAGES], io="float32")
+
+
+def test_webgpu_computes_floats_and_its_fault_with_integers_fails_the_proof(
+    float32: bytes, int8: bytes, widened_int8: bytes
+) -> None:
     """The fault is that of strided 1x1 convolutions, a residual network's shortcuts; the forecast names it."""
-    given = [Artifact(name, f"{name}.tflite", "tflite", model) for name, model in (("f", float32), ("i", int8))]
-    right, wrong = profile(given, targets=["browser:webgpu"], protocol=QUICK).artifacts
+    given = [
+        Artifact(name, f"{name}.tflite", "tflite", model)
+        for name, model in (("f", float32), ("i", int8), ("w", widened_int8))
+    ]
+    right, wrong, mended = profile(given, targets=["browser:webgpu"], protocol=QUICK).artifacts
     assert right.latency is None
     assert right.operators is not None
     assert "swiftshader" in str(right.operators.delegate)
@@ -152,6 +166,9 @@ def test_webgpu_computes_floats_and_its_fault_with_integers_fails_the_proof(floa
     assert right.proof.passed
     assert wrong.proof is not None
     assert not wrong.proof.passed
+    assert mended.proof is not None
+    assert mended.proof.passed
+    assert forecast(widened_int8, ["browser:webgpu"])[0].verdict == "runs"
     assert [each.verdict for each in forecast(int8, ["browser", "browser:webgpu"])] == ["runs", "wrong"]
     with WEBGPU.open(float32) as session, pytest.raises(TargetError, match="no latency here"):
         session.time(runs=1, seconds=0)

@@ -15,7 +15,6 @@ from targets.runtimes.edgetpu import EDGETPU, EdgeTpuTarget, library
 from targets.target import Target
 from tests.targets.conftest import Models
 from tests.targets.forge import forge
-from tests.targets.runtimes.test_external import delegate as delegate  # noqa: PLC0414 - a fixture
 
 
 def compiled(models: Models) -> bytes:
