@@ -10,7 +10,9 @@ names are hostile until `literals.py` has written them.
 from __future__ import annotations
 
 APPS = {
+    "android": "converters.apps.android.writer:write",
     "c": "converters.apps.c.writer:write",
+    "ios": "converters.apps.ios.writer:write",
     "python": "converters.apps.python.writer:write",
     "web": "converters.apps.web.writer:write",
 }
