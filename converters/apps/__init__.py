@@ -14,6 +14,7 @@ APPS = {
     "c": "converters.apps.c.writer:write",
     "ios": "converters.apps.ios.writer:write",
     "python": "converters.apps.python.writer:write",
+    "react-native": "converters.apps.react_native.writer:write",
     "web": "converters.apps.web.writer:write",
 }
 """Platform -> "module:attribute" of `write(source: Source) -> dict[str, bytes]`, the files of the app by their path."""

@@ -23,9 +23,11 @@ from tests.converters.apps.c.test_preprocessing import images
 from tests.converters.apps.conftest import CONTRACTS, Made
 from tests.converters.apps.hostile import HOSTILE
 from tests.targets.bundles import LABELS_OF_DATA
+from tests.trained import Bundles
 
 pytestmark = pytest.mark.slow
 
+PHONES = ("android", "ios", "react-native", "flutter")
 MAIN = "app.classifier.ProgramKt"
 ASSETS = "app/src/main/assets"
 
@@ -144,12 +146,19 @@ def test_each_string_and_view_that_the_code_names_exists(package: Path) -> None:
         assert f" {name}=" in known
 
 
-@pytest.mark.parametrize(("model", "contract", "words"), [("int16", "raw", "takes int16"), ("float32", "raw", "open")])
+def test_an_open_batch_is_refused(made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["embed", str(made("float32")), "--platform", "android", "--out", str(tmp_path / "app")]) == 5
+    assert "has an open batch, an app for phones needs 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("platform", PHONES)
 def test_what_a_phone_cannot_take_is_refused(
-    model: str, contract: str, words: str, made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    platform: str, bundles: Bundles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["embed", str(made(model, contract)), "--platform", "android", "--out", str(tmp_path / "app")]) == 5
-    assert words in capsys.readouterr().err
+    assert run(["embed", str(bundles("int16x8").path), "--platform", platform, "--out", str(tmp_path / "app")]) == 5
+    error = capsys.readouterr().err
+    assert "takes int16, an app for phones needs float32 or 8 bits" in error
+    assert "fix: convert with --set quantize.io=float32" in error
 
 
 def test_what_differs_lies_in_the_assets(made: Made, tmp_path: Path) -> None:

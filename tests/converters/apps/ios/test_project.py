@@ -17,7 +17,6 @@ from converters.apps.golden_file import packed
 from converters.apps.ios import writer
 from converters.apps.source import read_source
 from edgeres.bundle import open_bundle
-from edgeres.console import run
 from targets.scaling import dequantize, quantize
 from tests.converters.apps.c.test_preprocessing import images
 from tests.converters.apps.conftest import CONTRACTS, Made
@@ -138,8 +137,3 @@ def test_the_project_names_what_is_there(made: Made, tmp_path: Path) -> None:
     for path in app.rglob("*"):  # labels are data
         if path.suffix in (".swift", ".yml") or path.name == "Podfile":
             assert path.read_bytes() == (TEMPLATES / path.relative_to(app)).read_bytes()
-
-
-def test_what_a_phone_cannot_take_is_refused(made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["embed", str(made("int16")), "--platform", "ios", "--out", str(tmp_path / "app")]) == 5
-    assert "takes int16, an app for phones needs float32 or 8 bits" in capsys.readouterr().err
