@@ -12,6 +12,7 @@ from __future__ import annotations
 APPS = {
     "android": "converters.apps.android.writer:write",
     "c": "converters.apps.c.writer:write",
+    "flutter": "converters.apps.flutter.writer:write",
     "ios": "converters.apps.ios.writer:write",
     "python": "converters.apps.python.writer:write",
     "react-native": "converters.apps.react_native.writer:write",
