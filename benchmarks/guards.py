@@ -1,14 +1,16 @@
 """The guards removed one by one: each removal must make a test fail.
 
-    python -m benchmarks.guards [--only NAME]
+    python -m benchmarks.guards [--only NAME] [--state build/guards.jsonl]
 
 Works on a copy of the project. A guard is a piece of source and what stands there when it is gone; the tests that run
-are those of its module. Before any guard is removed, they must all pass. Writes `benchmarks/results/guards.json`.
+are those of its module, which must all pass before. Goes on where it was interrupted. Writes
+`benchmarks/results/guards.json`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -124,6 +126,7 @@ GUARDS = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", metavar="NAME")
+    parser.add_argument("--state", type=Path, default=Path("build/guards.jsonl"))
     options = parser.parse_args()
     chosen = [guard for guard in GUARDS if options.only in (None, guard.name)]
     with tempfile.TemporaryDirectory() as place:
@@ -131,31 +134,44 @@ def main() -> None:
         for name in COPIED:
             source = ROOT / name
             shutil.copytree(source, copy / name) if source.is_dir() else shutil.copy(source, copy)
-        rows = _rows(chosen, copy)
+        rows = _rows(chosen, copy, options.state)
     missed = [name for name, told in rows.items() if not told]
     print(f"{len(rows) - len(missed)} of {len(rows)} removals make a test fail; not: {missed}")
     if options.only is None:
         save("guards", {"guards": len(rows), "told": len(rows) - len(missed), "missed": missed, "first_failure": rows})
 
 
-def _rows(guards: list[Guard], copy: Path) -> dict[str, str]:
+def _rows(guards: list[Guard], copy: Path, state: Path) -> dict[str, str]:
     """Guard -> the first test that fails without it, or nothing."""
-    for tests in dict.fromkeys(guard.tests for guard in guards):
-        if (failure := _failure(tests, copy)) is not None:
-            raise SystemExit(f"{tests} fails with all guards in place: {failure}")
-    rows = {}
-    for guard in guards:
-        place = copy / guard.file
-        whole = place.read_text()
-        if whole.count(guard.piece) != 1:
-            raise SystemExit(f"{guard.name}: {guard.file} has its piece {whole.count(guard.piece)} times")
-        place.write_text(whole.replace(guard.piece, guard.without))
-        try:
-            rows[guard.name] = _failure(guard.tests, copy) or ""
-        finally:
-            place.write_text(whole)
+    state.parent.mkdir(parents=True, exist_ok=True)
+    rows: dict[str, str] = {}
+    for line in state.read_text().splitlines() if state.exists() else ():
+        rows.update(json.loads(line))
+    passed: set[str] = set()
+    for guard in sorted(guards, key=lambda each: each.tests):
+        if guard.name in rows:
+            continue
+        if guard.tests not in passed and (failure := _failure(guard.tests, copy)) is not None:
+            raise SystemExit(f"{guard.tests} fails with all guards in place: {failure}")
+        passed.add(guard.tests)
+        rows[guard.name] = _removed(guard, copy)
+        with state.open("a") as stream:
+            stream.write(json.dumps({guard.name: rows[guard.name]}) + "\n")
         print(f"{guard.name}: {rows[guard.name] or 'NOTHING FAILS'}", flush=True)
-    return rows
+    return {guard.name: rows[guard.name] for guard in guards}
+
+
+def _removed(guard: Guard, copy: Path) -> str:
+    """The first test that fails without the guard, or nothing."""
+    place = copy / guard.file
+    whole = place.read_text()
+    if whole.count(guard.piece) != 1:
+        raise SystemExit(f"{guard.name}: {guard.file} has its piece {whole.count(guard.piece)} times")
+    place.write_text(whole.replace(guard.piece, guard.without))
+    try:
+        return _failure(guard.tests, copy) or ""
+    finally:
+        place.write_text(whole)
 
 
 def _failure(tests: str, copy: Path) -> str | None:
