@@ -136,12 +136,13 @@ def _clear(folder: Path) -> None:
 
 
 def _output(folder: Path) -> list[str]:
-    """What is at the place of the output or beside it; a training's or a study's folder may say how to go on."""
+    """What is half there: beside the output, or a folder that is none of those that say how to go on.
+
+    A file is whole, for it is renamed into its place: the command had done its work when it was interrupted.
+    """
     found = [path.name for path in folder.glob(".out.*")]
     out = folder / "out"
-    if out.is_file():
-        found.append(out.name)
-    elif out.is_dir() and not (out / "config.json").exists() and not (out / "sensitivity.json").exists():
+    if out.is_dir() and not (out / "config.json").exists() and not (out / "sensitivity.json").exists():
         found += [str(path.relative_to(folder)) for path in out.rglob("*")]
     return found
 

@@ -307,7 +307,7 @@ def test_a_full_disk_is_2_and_leaves_nothing(refused: Refused, small_disk: Path)
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("evaluate bundle --data digits --images 20 --json {disk}/new.json", "no space is left"),
+        ("evaluate bundle --data digits --images 250 --json {disk}/new.json", "no space is left"),
         ("evaluate bundle --data digits --images 20 --history {disk}/new.sqlite", "full"),
         ("profile bundle --json {disk}/new.json", "no space is left"),
         ("inspect model.keras --json {disk}/new.json", "no space is left"),
