@@ -18,6 +18,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from benchmarks.killed import TRAIN
 from benchmarks.paired import save
 from edgeres.console import COMMANDS, INTERRUPTED
@@ -85,6 +88,7 @@ def _commands(folder: Path, environment: dict[str, str]) -> dict[str, list[str]]
         "profile": ["profile", bundle, model, "--json", out],
         "targets": ["targets"],
         "verify": ["verify", bundle],
+        "sign": ["sign", bundle, "--key", str(_key(folder))],
         "check-preprocessing": ["check-preprocessing", bundle],
         "check": ["check", evaluated, "--max-drop", "50"],
         "compare": ["compare", evaluated, evaluated],
@@ -92,6 +96,14 @@ def _commands(folder: Path, environment: dict[str, str]) -> dict[str, list[str]]
         "report": ["report", str(run_folder), bundle, evaluated, "--out", out],
         "embed": ["embed", bundle, "--platform", "c", "--out", out],
     }
+
+
+def _key(folder: Path) -> Path:
+    """A private key to sign with."""
+    key, place = ec.generate_private_key(ec.SECP256R1()), folder / "private.pem"
+    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    place.write_bytes(key.private_bytes(pem, form, serialization.NoEncryption()))
+    return place
 
 
 def _interrupted(arguments: list[str], folder: Path, environment: dict[str, str], moments: int) -> list[dict[str, Any]]:
@@ -124,12 +136,13 @@ def _clear(folder: Path) -> None:
 
 
 def _output(folder: Path) -> list[str]:
-    """What is at the place of the output or beside it; a training's or a study's folder may say how to go on."""
+    """What is half there: beside the output, or a folder that is none of those that say how to go on.
+
+    A file is whole, for it is renamed into its place: the command had done its work when it was interrupted.
+    """
     found = [path.name for path in folder.glob(".out.*")]
     out = folder / "out"
-    if out.is_file():
-        found.append(out.name)
-    elif out.is_dir() and not (out / "config.json").exists() and not (out / "sensitivity.json").exists():
+    if out.is_dir() and not (out / "config.json").exists() and not (out / "sensitivity.json").exists():
         found += [str(path.relative_to(folder)) for path in out.rglob("*")]
     return found
 

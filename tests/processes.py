@@ -32,8 +32,13 @@ class Ended:
 
 
 def adopt_orphans() -> None:
-    """Have the kernel give this process whatever its descendants leave running, so that it can be counted."""
+    """Have the kernel give this process whatever its descendants leave running, so that it can be counted.
+
+    A shell starts what it puts into the background with Ctrl-C ignored, which every child would inherit.
+    """
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def run(

@@ -14,6 +14,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -301,6 +302,30 @@ def test_a_full_disk_is_2_and_leaves_nothing(refused: Refused, small_disk: Path)
     refused(f"report bundle --out {small_disk}/new.html", 2, "no space is left")
     refused(f"train resnet8 --epochs 1 --data {OK} --out {small_disk}/new", 2, "free some space")
     assert contents(small_disk) == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("evaluate bundle --data digits --images 250 --json {disk}/new.json", "no space is left"),
+        ("evaluate bundle --data digits --images 20 --history {disk}/new.sqlite", "full"),
+        ("profile bundle --json {disk}/new.json", "no space is left"),
+        ("inspect model.keras --json {disk}/new.json", "no space is left"),
+        ("embed bundle --platform python --out {disk}/new", "no space is left"),
+        ("embed bundle --platform web --out {disk}/new", "no space is left"),
+        ("report bundle --markdown {disk}/new.md --out {disk}/new.html", "no space is left"),
+    ],
+)
+def test_a_disk_that_is_full_in_any_other_command_is_2_and_stays_empty(
+    line: str, words: str, place: Path, disk_of: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    disk = disk_of(4)
+    monkeypatch.chdir(place)
+    assert run(line.format(disk=disk).split()) == 2
+    err = capfd.readouterr().err
+    assert words in err
+    assert "Traceback" not in err
+    assert [path for path in disk.rglob("*") if path.stat().st_size] == []
 
 
 def test_a_cache_that_is_full_is_2(refused: Refused, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

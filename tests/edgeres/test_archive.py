@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import stat
 import zipfile
 from collections.abc import Callable
@@ -11,7 +12,6 @@ import pytest
 from edgeres.archive import MAX_MEMBERS, check_members
 from edgeres.errors import ModelError
 from edgeres.keras_file import read_keras_file
-from tests.trained import Trained
 
 
 def with_member(name: str, content: bytes = b"x", *, mode: int = 0) -> Callable[[zipfile.ZipFile], object]:
@@ -51,27 +51,29 @@ ATTACKS: dict[str, tuple[Callable[[zipfile.ZipFile], object], str]] = {
 }
 
 
+def keras_archive(path: Path) -> Path:
+    """What `read_keras_file` needs of a `.keras` file."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", json.dumps({"keras_version": "2.21.0"}))
+        archive.writestr("config.json", json.dumps({"class_name": "Sequential", "config": {"layers": []}}))
+        archive.writestr("assets/", b"")
+    return path
+
+
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_keras_archive_with_a_hostile_member_is_refused_and_nothing_is_written(
-    attack: str, trained: Trained, tmp_path: Path
-) -> None:
+def test_a_keras_archive_with_a_hostile_member_is_refused_and_nothing_is_written(attack: str, tmp_path: Path) -> None:
     add, message = ATTACKS[attack]
     folder = tmp_path / "inner"
     folder.mkdir()
-    file = folder / "model.keras"
-    file.write_bytes(trained.model.read_bytes())
+    file = keras_archive(folder / "model.keras")
+    assert read_keras_file(file).generation == 2
     with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
         add(archive)
     with pytest.raises(ModelError, match="is not a readable Keras file") as caught:
         read_keras_file(file)
     assert message in caught.value.message
     assert [path.name for path in tmp_path.rglob("*")] == ["inner", "model.keras"]
-
-
-def test_the_members_that_keras_writes_are_accepted(trained: Trained) -> None:
-    with zipfile.ZipFile(trained.model) as archive:
-        check_members(archive, limit=1 << 30)
 
 
 def test_all_members_together_are_bounded() -> None:
