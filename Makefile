@@ -31,11 +31,12 @@ sbom: $(STAMP)
 	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type application \
 	  --output-reproducible --output-file dist/edgeres.cdx.json
 
-# Installed once for each state of the lock file and of the project's own metadata.
+# Installed once for each state of the lock file and of the project's own metadata. The lock names everything that is
+# needed: pip need not resolve it, which it cannot where a dependency asks for another's extra.
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "edgeres needs Python 3.10 to 3.13, found %d.%d: make PYTHON=python3.12 ..." % v)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
