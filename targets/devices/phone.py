@@ -84,7 +84,8 @@ class Workspace:
         """The line with our word, for which it is waited."""
         deadline = time.monotonic() + client.CONNECT_SECONDS
         output, found = self._guard.stdout, b""
-        assert output is not None  # noqa: S101 - it is a pipe
+        if output is None:
+            raise RuntimeError("the guard was started without a pipe")
         while time.monotonic() < deadline:
             ready, _, _ = select.select([output], [], [], 0.1)
             if ready:
