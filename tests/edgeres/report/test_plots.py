@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +10,9 @@ from edgeres.report import plots
 from edgeres.report.chart import Chart, text
 from edgeres.report.confusion import confusions
 from edgeres.report.curves import training
+from edgeres.report.provenance import recipes
 from edgeres.report.story import Comparison, Story
-from edgeres.results import Latency
-from tests.edgeres.report.material import HOSTILE, estimate
+from tests.edgeres.report.material import BREAKOUT, HOSTILE
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +28,12 @@ def _figure(chart: Chart | None) -> Any:
 def test_labels_are_shown_literally_and_short() -> None:
     assert text("<b>&amp;</b>") == "&lt;b&gt;&amp;amp;&lt;/b&gt;"
     assert text("x" * 99).endswith("…")
+    assert text("a\u202eb\u200f") == "a�b�"
 
 
 def test_accuracy_against_latency_has_whiskers_sizes_and_numbers(comparison: Comparison) -> None:
-    figure = _figure(plots.pareto(comparison))
-    *bubbles, front = figure["data"]
+    chart = plots.pareto(comparison, {})
+    front, *bubbles = _figure(chart)["data"]
     assert [bubble["name"] for bubble in bubbles] == [artifact.name for artifact in comparison.artifacts]
     int8 = bubbles[3]
     assert int8["error_y"]["array"] == pytest.approx([0.66])
@@ -45,47 +45,43 @@ def test_accuracy_against_latency_has_whiskers_sizes_and_numbers(comparison: Com
     assert len(front["x"]) == 3, "pruned-int8, int8, float: dynamic-int8 and float16 are beaten on both axes"
 
 
-def test_speedups_show_interval_and_verdict(comparison: Comparison) -> None:
-    figure = _figure(plots.speedups(comparison))
-    assert [trace["text"][0].split("<br>")[1] for trace in figure["data"]] == [
-        "inconclusive",
-        "faster",
-        "faster",
-        "faster",
-    ]
-    assert figure["data"][1]["error_x"]["array"] == pytest.approx([0.05])
+def test_the_front_is_marked_in_the_chart_and_in_its_numbers(comparison: Comparison) -> None:
+    chart = plots.pareto(comparison, {})
+    _, *bubbles = _figure(chart)["data"]
+    rims = {bubble["name"]: bubble["marker"]["line"]["color"] for bubble in bubbles}
+    assert {name for name, rim in rims.items() if rim == "var(--text)"} == {"float", "int8", "pruned-int8"}
+    assert chart is not None
+    assert chart.numbers is not None
+    leads = {row[0]: row[4] for row in chart.numbers.rows}
+    assert leads == {"float": "yes", "float16": "no", "dynamic-int8": "no", "int8": "yes", "pruned-int8": "yes"}
 
 
-def test_distribution_keeps_the_raw_times_extremes(comparison: Comparison) -> None:
-    latency = comparison.artifacts[0].latency
-    assert latency is not None
-    drawn = plots.quantiles(latency)
-    raw = sorted(value for each in latency.rounds for value in each)
-    assert len(raw) == 600
-    assert len(drawn) == plots.QUANTILES
-    assert (drawn[0], drawn[-1]) == pytest.approx((raw[0], raw[-1]), rel=1e-4)
-    assert "3,000 in all" in plots.latencies(comparison).caption  # type: ignore[union-attr]  # timed
-
-
-def test_distribution_survives_times_that_are_none() -> None:
-    odd = Latency(1, estimate(1, 0), estimate(1, 0), ((), (math.nan, 0.0, -1.0, 2.0, math.inf)))
-    assert plots.quantiles(odd) == [2.0]
+def test_the_recipe_is_in_the_hover_text_and_escaped(story: Story, comparison: Comparison) -> None:
+    made = recipes(story)
+    assert made[comparison.artifacts[3].sha256] == "int8: export"
+    _, _, _, _, int8, _ = _figure(plots.pareto(comparison, made))["data"]
+    assert "int8: export" in int8["text"][0]
+    hostile = json.dumps(_figure(plots.pareto(comparison, dict.fromkeys(made, BREAKOUT))))
+    assert "<script" not in hostile
+    assert "&lt;script&gt;" in hostile
 
 
 def test_what_was_not_measured_has_no_chart(comparison: Comparison) -> None:
     bare = replace(comparison, artifacts=tuple(replace(each, latency=None) for each in comparison.artifacts))
-    assert plots.pareto(bare) is None
-    assert plots.speedups(bare) is None
-    assert plots.latencies(bare) is None
+    assert plots.pareto(bare, {}) is None
     assert training(()) == ()
 
 
 def test_training_curves_of_every_epoch(story: Story) -> None:
-    loss, accuracy, rate = (_figure(chart) for chart in training(story.runs))
+    charts = training(story.runs)
+    loss, accuracy, rate = map(_figure, charts)
     assert [trace["name"] for trace in loss["data"]] == ["training", "validation"]
     assert loss["data"][0]["x"] == list(range(1, 21))
     assert accuracy["data"][1]["y"][-1] == pytest.approx(100 * story.runs[0].history.epochs[-1].val_accuracy)
     assert rate["data"][0]["y"][0] == pytest.approx(0.1)
+    assert charts[0].numbers is not None
+    assert charts[0].numbers.heads == ("Epoch", "training", "validation")
+    assert [row[0] for row in charts[0].numbers.rows] == [str(n) for n in range(1, 21)]
 
 
 def test_matrices_have_one_axis_place_a_class_and_escaped_names(comparison: Comparison) -> None:
@@ -100,7 +96,7 @@ def test_matrices_have_one_axis_place_a_class_and_escaped_names(comparison: Comp
 
 
 def test_colours_are_the_pages(comparison: Comparison) -> None:
-    figure = plots.pareto(comparison)
+    figure = plots.pareto(comparison, {})
     assert figure is not None
     assert "var(--series-1)" in figure.figure
     assert "#" not in figure.figure
