@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test check lock clean
+.PHONY: demo test check audit sbom lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -19,12 +19,24 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive edgeres converters targets cli.py
 
-# Installed once for each state of the lock file and of the project's own metadata.
+# Asks a public database about every locked package: needs the network. Exceptions are in .ci/audit-exceptions.txt.
+audit: $(STAMP)
+	$(BIN)/python .ci/audit.py
+
+# What a release consists of, as CycloneDX, from the lock file alone.
+sbom: $(STAMP)
+	mkdir -p dist
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --output-file dist/edgeres.cdx.json
+
+# Installed once for each state of the lock file and of the project's own metadata. The lock names everything that is
+# needed: pip need not resolve it, which it cannot where a dependency asks for another's extra.
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "edgeres needs Python 3.10 to 3.13, found %d.%d: make PYTHON=python3.12 ..." % v)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

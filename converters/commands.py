@@ -202,9 +202,9 @@ def _require_meaning(of: str) -> None:
 def embed(bundle: Path, platform: str, out: Path, results: tuple[Path, ...], flash: str | None) -> None:
     """Write an app around BUNDLE, with the bundle's own preprocessing, that checks itself against the golden tensors.
 
-    Platforms: c (microcontrollers and embedded Linux, TensorFlow Lite Micro), python (a script for a Raspberry Pi and
-    other Linux boards), web (a page that works offline, LiteRT.js). DIR/README.md says what to run. A DIR that embed
-    wrote, and nobody changed, is replaced.
+    Platforms: android, ios, react-native and flutter (phones), c (microcontrollers and embedded Linux, TensorFlow Lite
+    Micro), python (a script for a Raspberry Pi and other Linux boards), web (a page that works offline, LiteRT.js).
+    DIR/README.md says what to run. A DIR that embed wrote, and nobody changed, is replaced.
     """
     from converters.apps.embedding import embed, parse_size
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from converters.job import Job
+from converters.shortcuts import widened
 from converters.steps import ExportStep
 from edgeres.errors import ModelError
 from edgeres.keras_file import KerasFile, read_keras_file
@@ -44,7 +45,8 @@ def export_float(file: KerasFile) -> bytes:
 
 def run(settings: ExportStep, job: Job, source: Path, state: Path) -> bytes:  # noqa: ARG001  # all are called alike
     """The pipeline's step: a Keras file to a float32 flatbuffer."""
-    return export_float(read_keras_file(source, trust=job.file.trusted))
+    content = export_float(read_keras_file(source, trust=job.file.trusted))
+    return widened(content) if settings.shortcuts == "3x3" else content
 
 
 def to_flatbuffer(model: Any, *, generation: int = 2, trained_int8: bool = False) -> bytes:

@@ -36,4 +36,5 @@ def float_artifact(file: KerasFile, contract: Preprocess | None) -> Artifact:
         preprocess=contract,
         labels=file.card.labels if file.card else None,
         origin=file.card.origin if file.card else None,
+        trusted=file.trusted,
     )

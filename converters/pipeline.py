@@ -1,6 +1,6 @@
 """Runs a recipe: each step once for the same inputs, then a bundle with its golden outputs.
 
-Keras file ─ slim, prune ─▶ Keras file ─ export ─▶ float flatbuffer ─ quantize ─▶ flatbuffer ─▶ bundle
+Keras file ─ slim, prune ─▶ Keras file ─ export ─▶ float flatbuffer ─ quantize ─▶ flatbuffer ─▶ metadata ─▶ bundle
                                 └──────────────── aware ──────────────────────────▶
 """
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from converters.cache import cached, key_of, state_folder
 from converters.job import Job, require_classes, require_fitting
+from converters.metadata.describing import COMPLETE, described
 from converters.quantization.examined import examined
 from converters.recipe import Recipe
 from converters.steps import ExportStep, QuantizeStep, Step
@@ -74,7 +75,10 @@ def convert(job: Job, recipe: Recipe, out: Path) -> Bundle:
     require_absent(out)
     require_fitting(job.file, job.dataset)
     products = list(_products(job, recipe))
-    model = products[-1].path.read_bytes()
+    name = f"{job.file.path.stem}-{recipe.name}"
+    model, told = described(products[-1].path.read_bytes(), name=name, contract=job.contract, labels=job.dataset.labels)
+    if told != COMPLETE:
+        _log.log(logging.WARNING if told.startswith("none") else logging.INFO, "metadata of model.tflite: %s", told)
     with _typed_refusal(job, recipe):
         golden, tolerance = _golden(job, model)
     fingerprints = _fingerprints(job, recipe)
@@ -84,7 +88,7 @@ def convert(job: Job, recipe: Recipe, out: Path) -> Bundle:
         labels=job.dataset.labels,
         golden=golden,
         describe={
-            "name": f"{job.file.path.stem}-{recipe.name}",
+            "name": name,
             "preprocess": job.contract,
             "recipe": recipe.model_dump(mode="json", by_alias=True),
             "source": _source(job),
@@ -93,6 +97,7 @@ def convert(job: Job, recipe: Recipe, out: Path) -> Bundle:
             "versions": versions(),
             "inputs": {"model": job.file.sha256, **fingerprints},
             "tolerance": tolerance,
+            "metadata": told,
         },
         calibration=_calibration(job, products),
     )

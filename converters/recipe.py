@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from converters.steps import KINDS, AwareStep, SlimStep, Step
 from edgeres.errors import ConfigError, suggestion
 from edgeres.training.settings import first_finding, read_mapping, schema_error
+from edgeres.yaml_text import parse_yaml
 
 _FOLDER = Path(__file__).parent / "recipes"
 
@@ -117,8 +117,8 @@ def _override(values: dict[str, Any], override: str) -> None:
         found = [str(step.get("step")) for step in known]
         raise ConfigError(f"--set {override}: the recipe has no step '{kind}'", fix=suggestion(kind, found))
     try:
-        value = yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError, RecursionError) as problem:
+        value = parse_yaml(text)
+    except ValueError as problem:
         raise ConfigError(f"--set {override}: '{text}' is not a YAML value") from problem
     for step in steps:
         step[key] = value

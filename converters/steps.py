@@ -17,6 +17,11 @@ Criterion = Literal["l1", "l2", "bn-scale", "taylor", "random"]
 Share = Annotated[float, Field(gt=0, le=1)]
 Side = Annotated[int, Field(ge=1, le=64)]
 Precision = Literal["float32", "int8", "int16x8", "int4"]
+Shortcuts = Literal["1x1", "3x3"]
+_SHORTCUTS = (
+    "kernels of strided 1x1 convolutions, such as projection shortcuts: as they are, or embedded in 3x3 kernels of "
+    "zeros, which GPUs compute right in int8"
+)
 _GOALS = ("keep", "macs", "parameters", "arena", "latency")
 
 
@@ -186,6 +191,7 @@ class ExportStep(StepSettings):
     """Keras to a float32 flatbuffer with a batch of one; its outputs are checked against Keras'."""
 
     step: Literal["export"]
+    shortcuts: Shortcuts = Field(default="1x1", description=_SHORTCUTS)
 
 
 class QuantizeStep(StepSettings):
@@ -258,6 +264,7 @@ class AwareStep(StepSettings):
     epochs: int = Field(2, ge=1, le=1000, description="of fine-tuning, over the training split")
     learning_rate: float = Field(0.0001, gt=0, le=10, description="peak of the cosine")
     batch: int = Field(64, ge=1, le=65_536, description="images in a step")
+    shortcuts: Shortcuts = Field(default="1x1", description=_SHORTCUTS)
 
     @property
     def material(self) -> Material:

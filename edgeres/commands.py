@@ -185,16 +185,20 @@ def train(
 
 @click.command(short_help="Show what a model file, a run or a bundle is.")
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.option(
+    "--targets", metavar="T,T", help="Forecast what these would do with it, or 'all': which layer stops each, and why."
+)
 @TRUST
 @JSON
-def inspect(path: Path, trust: bool, json_file: Path | None) -> None:
+def inspect(path: Path, targets: str | None, trust: bool, json_file: Path | None) -> None:
     """Show what a .keras, .h5, SavedModel, .tflite, run or bundle is: shapes, types, layers, preprocessing, origin."""
     from edgeres.inspection import inspect as look
     from edgeres.inspection import tables
     from edgeres.records import write_json
     from edgeres.report.terminal import output
 
-    found = look(path, trust=trust)
+    names = [name.strip() for name in (targets or "").split(",") if name.strip()]
+    found = look(path, trust=trust, targets=names)
     for table in tables(found):
         output().print(table)
     if json_file:

@@ -17,6 +17,7 @@ import click
 
 from edgeres import __version__
 from edgeres.errors import EdgeresError
+from edgeres.printable import CleanFormatter, clean_lines
 from edgeres.storage import storage_error
 
 COMMANDS = {
@@ -30,7 +31,9 @@ COMMANDS = {
     "evaluate": "targets.commands:evaluate",
     "profile": "targets.commands:profile",
     "targets": "targets.commands:targets",
+    "devices": "targets.device_commands:devices",
     "verify": "targets.bundle_commands:verify",
+    "sign": "targets.bundle_commands:sign",
     "check-preprocessing": "targets.bundle_commands:check_preprocessing",
     "check": "targets.result_commands:check",
     "compare": "targets.result_commands:compare",
@@ -120,6 +123,7 @@ def cli(verbose: bool) -> None:
     train -> prune -> quantize -> TFLite bundle -> measure on the target.
     """
     logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, stream=sys.stderr, force=True)
+    logging.getLogger().handlers[0].setFormatter(CleanFormatter(logging.BASIC_FORMAT))
     logging.captureWarnings(True)
     # TensorFlow writes C++ start-up noise to stderr unless told before it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "3")
@@ -180,7 +184,7 @@ def run(arguments: list[str] | None = None) -> int:
 def _report(error: EdgeresError, verbose: bool) -> int:
     if verbose:
         logging.getLogger("edgeres").debug("where it came from", exc_info=error)
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {clean_lines(str(error))}", err=True)
     return error.exit_code
 
 

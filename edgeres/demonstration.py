@@ -35,7 +35,7 @@ def _run(out: Path, *, model: str, data: str, epochs: int) -> None:
     for recipe, bundle in zip(RECIPES, bundles, strict=True):
         _step("convert", trained, "--recipe", recipe, "--data", data, "--out", bundle)
     _step("evaluate", trained, *bundles, "--data", data, "--json", accuracy)
-    _step("profile", trained, *bundles, "--json", latency)
+    _step("profile", trained, *bundles, "--operators", "--json", latency)
     _step("report", f"{out}/run", *bundles, accuracy, latency, "--out", f"{out}/report.html")
 
 

@@ -67,12 +67,12 @@ def append(path: Path, result: Result) -> int:
         ArtifactError: the file is no history of this version.
         OutputError: it cannot be written.
     """
-    entries = [_entry(result, artifact) for artifact in result.artifacts]
+    entries = [_entry(result, artifact) for artifact in result.artifacts if artifact.failure is None]
     names = _columns()
     marks = ", ".join("?" for _ in names)
     with _opened(path, create=True) as connection, connection:
         connection.executemany(
-            f"INSERT INTO measurements ({', '.join(names)}) VALUES ({marks})",  # noqa: S608 - names of fields
+            f"INSERT INTO measurements ({', '.join(names)}) VALUES ({marks})",  # noqa: S608 - names of fields # nosec B608
             [_values(entry) for entry in entries],
         )
     return len(entries)
@@ -89,7 +89,7 @@ def read(path: Path, artifact: str | None = None) -> tuple[Entry, ...]:
         raise ArtifactError(f"{path} does not exist", fix="make it: edgeres evaluate … --history FILE.sqlite")
     with _opened(path, create=False) as connection:
         rows = connection.execute(
-            f"SELECT {', '.join(_columns())} FROM measurements ORDER BY created, id"  # noqa: S608 - names of fields
+            f"SELECT {', '.join(_columns())} FROM measurements ORDER BY created, id"  # noqa: S608 - names of fields # nosec B608
         ).fetchall()
     entries = tuple(map(_read, rows))
     if artifact is None:
@@ -181,7 +181,7 @@ def _read(row: tuple[Any, ...]) -> Entry:
 
 def _entry(result: Result, artifact: ArtifactResult) -> Entry:
     accuracy, latency, memory = artifact.accuracy, artifact.latency, artifact.memory
-    environment = result.environment
+    environment = result.environment_of(artifact)
     return Entry(
         created=result.created,
         artifact=artifact.name,

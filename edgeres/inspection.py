@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,18 @@ from edgeres.training.run import model_of
 _FLATBUFFER = "targets.flatbuffer:describe"
 _FLATBUFFER_BYTES = "targets.artifact:read_flatbuffer"
 _LINT = "converters.quantization.lint:lint_bytes"
+_FORECAST = "targets.forecast.outlook:forecast"
+_MODEL = "targets.artifact:open_artifact"
 _COST = "edgeres.models.cost:measure"
 _LOAD = "edgeres.keras_io:load"
 _PRUNABLE = "edgeres.keras_io:prunable"
 
 _COVERAGE = ("activation of", "type", "seen in calibration", "can hold", "saturated", "steps of the middle 99.9 %")
+
+_OUTLOOK = ("target", "forecast", "takes", "first layer that it does not take", "fix", "note")
+
+MAX_ROWS = 5000
+"""Layers shown in a terminal; the deepest networks have a few thousand."""
 
 _KINDS = "give a .keras, .h5 or .tflite file, a SavedModel, or a bundle"
 
@@ -39,7 +47,7 @@ class Inspection:
 
     `facts` are for a person; `layers` has a row an operator or layer; `findings` what the linter says of a flatbuffer
     (`converters.quantization.lint`), None for what is none. `calibration`: what a bundle keeps of it, with findings of
-    its own.
+    its own. `forecasts`: what each target that was asked for would do with it (`targets.forecast`).
     """
 
     path: str
@@ -49,15 +57,27 @@ class Inspection:
     layers: tuple[dict[str, Any], ...]
     findings: tuple[Finding, ...] | None = None
     calibration: Calibration | None = None
+    forecasts: tuple[dict[str, Any], ...] | None = None
 
 
-def inspect(path: Path, *, trust: bool = False) -> Inspection:
+def inspect(path: Path, *, trust: bool = False, targets: Sequence[str] = ()) -> Inspection:
     """Describe a `.keras`, `.h5`, SavedModel, `.tflite`, bundle or run folder; `trust`: code in it may run.
+
+    `targets`: those whose forecast is wanted. Of a Keras file it is that of its float32 flatbuffer.
 
     Raises:
         ModelError: nothing there, or no model.
         ArtifactError: a corrupt flatbuffer or bundle.
+        TargetError: a target that has no forecast.
     """
+    found = _described(path, trust=trust)
+    if not targets:
+        return found
+    model = resolve(_MODEL)(found.path, trust=trust).model
+    return replace(found, forecasts=tuple(encode(each) for each in resolve(_FORECAST)(model, targets)))
+
+
+def _described(path: Path, *, trust: bool) -> Inspection:
     if not path.exists():
         raise ModelError(f"{path} does not exist", fix=_KINDS)
     if is_bundle(path):
@@ -132,7 +152,9 @@ def tables(found: Inspection) -> list[Table]:
     shown = [plain_table(("fact", "value"), facts)]
     if found.layers:
         heads = tuple(found.layers[0])
-        rows = [tuple(_plain(layer.get(head, "")) for head in heads) for layer in found.layers]
+        rows = [tuple(_plain(layer.get(head, "")) for head in heads) for layer in found.layers[:MAX_ROWS]]
+        if len(found.layers) > MAX_ROWS:
+            rows.append((f"… and {len(found.layers) - MAX_ROWS:,} more, all with --json", *[""] * (len(heads) - 1)))
         shown.append(plain_table(heads, rows))
     if found.calibration is not None:
         shown.append(plain_table(_COVERAGE, map(_coverage_row, found.calibration.activations)))
@@ -141,7 +163,18 @@ def tables(found: Inspection) -> list[Table]:
         rows = [(e.rule, e.severity, e.layer, e.consequence, e.fix) for e in grouped(told)]
         rows = rows or [("none", "", "", "", "")]
         shown.append(plain_table(("finding", "severity", "layers", "consequence", "fix"), rows))
+    if found.forecasts is not None:
+        shown.append(plain_table(_OUTLOOK, _forecast_rows(found.forecasts)))
     return shown
+
+
+def _forecast_rows(forecasts: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """A row a target: its verdict, what it takes, the first operator that it does not take, and what mends that."""
+    for each in forecasts:
+        first = each["blocked"][0] if each["blocked"] else None
+        more = f" (and {len(each['blocked']) - 1} more)" if len(each["blocked"]) > 1 else ""
+        told = (f"{first['layer']}: {first['reason']}{more}", first["fix"]) if first else ("", "")
+        yield (each["target"], each["verdict"], f"{each['taken']} of {each['operators']}", *told, each["note"])
 
 
 def _coverage_row(each: Coverage) -> tuple[str, ...]:

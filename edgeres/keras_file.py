@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from edgeres.archive import check_members
 from edgeres.bundle import is_bundle
 from edgeres.data.origin import Origin
 from edgeres.errors import ModelError, require
@@ -33,13 +34,9 @@ CARD = "edgeres.json"
 SAVED_MODEL = "saved_model.pb"
 """The file that makes a folder a SavedModel."""
 
-MAX_UNPACKED = 64 << 20
-"""A larger member of an archive must not be compressed to less than a hundredth."""
-
 MAX_BYTES = 8 << 30
 """A model's file or folder must not be larger: it is copied before it is loaded."""
 
-_MAX_RATIO = 100
 _READ_SAVED_MODEL = "edgeres.saved_model:read"  # by name: it takes TensorFlow
 
 # What a damaged archive, a damaged HDF5 file and a configuration of the wrong shape raise.
@@ -184,20 +181,13 @@ def _require_size(path: Path, size: int) -> None:
 
 def _read_archive(path: Path) -> tuple[dict[str, Any], str, ModelCard | None]:
     with zipfile.ZipFile(path) as archive:
-        _require_modest(archive)
+        check_members(archive, limit=MAX_BYTES)
         config = json.loads(archive.read("config.json"))
         metadata = json.loads(archive.read("metadata.json"))
         card = None
         if CARD in archive.namelist():
             card = decode(ModelCard, json.loads(archive.read(CARD)), where=f"{path}: {CARD}", error=ModelError)
     return _mapping(config), str(metadata["keras_version"]), card
-
-
-def _require_modest(archive: zipfile.ZipFile) -> None:
-    """Refuse a small archive that unpacks to gigabytes; Keras itself stores its members uncompressed."""
-    for member in archive.infolist():
-        if member.file_size > max(MAX_UNPACKED, _MAX_RATIO * member.compress_size):
-            raise ValueError(f"{member.compress_size:,} bytes unpack to '{member.filename}' of {member.file_size:,}")
 
 
 def _mapping(config: Any) -> dict[str, Any]:

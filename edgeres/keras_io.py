@@ -26,7 +26,7 @@ from edgeres.rebuild.model import needs_rebuilding, rebuild
 from edgeres.rebuild.proof import excess
 from edgeres.rebuild.refusal import NotRebuiltError
 from edgeres.records import dump
-from edgeres.storage import full_temporary_folder, typed_storage_errors
+from edgeres.storage import full_temporary_folder, temporary_files_in, typed_storage_errors
 from edgeres.weights_file import check_weights
 
 _CLASSIFIER = "save the classifier alone, from its image to a score for each class"
@@ -177,7 +177,6 @@ def _checked_copy(file: KerasFile) -> Iterator[KerasFile]:
     Raises:
         ModelError: it is not what was read before.
     """
-    before = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix="edgeres-load-") as folder:
         place = Path(folder) / f"model{file.path.suffix if file.generation else ''}"
         if file.path.is_dir():
@@ -189,11 +188,8 @@ def _checked_copy(file: KerasFile) -> Iterator[KerasFile]:
             raise ModelError(f"{file.path} changed while it was being read", fix="try again once nothing writes to it")
         if file.generation:
             check_weights(place, where=file.path)
-        tempfile.tempdir = folder
-        try:
+        with temporary_files_in(folder):
             yield replace(copy, path=place)
-        finally:
-            tempfile.tempdir = before
 
 
 def save_model(model: Any, path: Path, *, card: ModelCard) -> None:
@@ -206,7 +202,8 @@ def save_model(model: Any, path: Path, *, card: ModelCard) -> None:
         temporary = Path(folder) / "model.keras"
         bare = tf_keras.models.clone_model(model)  # a copy that was not compiled: no optimizer, loss or schedule
         bare.set_weights(model.get_weights())
-        bare.save(temporary)
+        with temporary_files_in(folder):  # where the disk is full, tf_keras would leave its own
+            bare.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(CARD, dump(card))
         with temporary.open("rb") as stream:

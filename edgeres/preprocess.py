@@ -33,6 +33,9 @@ Content = bytes | Pixels
 MAX_PIXELS = 64_000_000
 """Larger images are refused from their header, before any pixel is decoded."""
 
+MAX_PIXELS_PER_BYTE, MAX_SUSPECT_PIXELS = 200, 16_000_000
+"""An image of more pixels that is compressed further is a bomb: photographs have 50 pixels in a byte at most."""
+
 _SHRINK = "shrink it, or remove it"
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
@@ -177,8 +180,15 @@ def open_image(content: Content, *, exif: bool = True) -> Image.Image:
                 f"the image has {image.width}x{image.height} pixels, more than the {MAX_PIXELS:,} accepted",
                 fix=_SHRINK,
             )
+        if image.width * image.height > max(MAX_SUSPECT_PIXELS, MAX_PIXELS_PER_BYTE * len(content)):
+            raise DataError(
+                f"{len(content):,} bytes that unpack to {image.width}x{image.height} pixels are no photograph",
+                fix=_SHRINK,
+            )
         image.load()
-        return _to_rgb(ImageOps.exif_transpose(image) if exif else image)
+        if exif:
+            ImageOps.exif_transpose(image, in_place=True)
+        return _to_rgb(image)
     except UnidentifiedImageError:
         raise DataError(f"not an image (accepted: {', '.join(FORMATS)})") from None
     except Image.DecompressionBombError:  # Pillow's own limit, far above
@@ -237,12 +247,12 @@ def from_option(option: str, *, height: int, width: int, depth: int = 3) -> Prep
     """
     if not option.endswith((".yaml", ".yml")):
         return named(option, height=height, width=width, depth=depth)
-    import yaml  # only for this option: a device without PyYAML reads the contract from the bundle's JSON
+    from edgeres.yaml_text import read_yaml  # only here: a device without PyYAML reads the contract from bundle's JSON
 
     try:
-        settings = yaml.safe_load(Path(option).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else " ".join(str(problem).split())
+        settings = read_yaml(Path(option))
+    except (OSError, ValueError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else problem
         raise ConfigError(f"cannot read the preprocessing file {option}: {reason}", fix="correct the file") from problem
     if not isinstance(settings, dict):
         raise ConfigError(f"{option}: expected a mapping of the contract's fields", fix="see docs/preprocessing.md")

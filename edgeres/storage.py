@@ -7,6 +7,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,6 +46,22 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def read_limited(path: Path, limit: int) -> bytes:
+    """The content of a regular file of at most `limit` bytes.
+
+    Raises:
+        ValueError: it is longer, or no regular file: a pipe would be waited for, a device has no end.
+        OSError: it cannot be read.
+    """
+    if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):  # to open a folder says what it is
+        raise ValueError("it is no regular file")
+    with path.open("rb") as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"it has more than {limit:,} bytes")
+    return content
+
+
 def storage_error(error: OSError, path: Path | str | None = None) -> OutputError | None:
     """The typed form of an OSError that means 'cannot write there', or None for any other."""
     problem = _STORAGE_PROBLEMS.get(error.errno or 0)
@@ -62,6 +79,17 @@ def full_temporary_folder(problem: Exception) -> OutputError | None:
         return None
     where = tempfile.gettempdir()
     return OutputError(f"cannot write below {where}: no space is left", fix="free some space, or set TMPDIR")
+
+
+@contextmanager
+def temporary_files_in(folder: str) -> Iterator[None]:
+    """Have libraries make their temporary files in a folder that goes away, however they end."""
+    before = tempfile.tempdir
+    tempfile.tempdir = folder
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 @contextmanager

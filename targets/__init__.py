@@ -11,8 +11,14 @@ TARGETS = {
     "cpu": "targets.runtimes.cpu:CPU",
     "reference": "targets.runtimes.cpu:REFERENCE",
     "builtin": "targets.runtimes.cpu:BUILTIN",
+    "openvino": "targets.runtimes.openvino:OPENVINO",
+    "onnxruntime": "targets.runtimes.onnxruntime:ONNXRUNTIME",
     "micro": "targets.runtimes.micro:MICRO",
     "ethosu": "targets.runtimes.ethosu:ETHOSU",
+    "browser": "targets.runtimes.browser:BROWSER",
+    "edgetpu": "targets.runtimes.edgetpu:EDGETPU",
     "external": "targets.runtimes.external:EXTERNAL",
+    "gpu": "targets.runtimes.gpu:GPU",
+    "npu": "targets.runtimes.npu:NPU",
 }
 """Target name -> "module:attribute" of a `targets.target.Target`, or of a `Family` of them."""

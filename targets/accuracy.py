@@ -1,61 +1,55 @@
 """Accuracy: a split is streamed once past all artifacts, and each is compared with the baseline image by image.
 
-Two threads read and decode the next batches while the sessions, each in its own process, run the present one. What
-is held at any time is a few batches: memory does not grow with the number of images.
+Threads read and decode the next batches (`loading.py`) while the sessions, each in its own process, run the present
+ones. What is held at any time is a few batches: memory does not grow with the number of images.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeres.data.dataset import Dataset, Split, class_digest
+from edgeres.data.dataset import Dataset, Split
 from edgeres.errors import DataError, ModelError
 from edgeres.preprocess import Preprocess
 from edgeres.progress import Progress, silent
 from edgeres.results import Accuracy, DataRecord
+from targets.crew import Crew
+from targets.loading import Images, Loader
 from targets.predictions import Batch, Predictions, Scores
 from targets.scoring import score
-from targets.target import Session
-
-BATCH_IMAGES, BATCH_BYTES = 32, 32 << 20
-"""A batch holds 32 images, or as many as fit in 32 MiB as float32."""
-
-LOADERS = 2
+from targets.target import Session, Signature
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Entrant:
-    """An artifact that is loaded: `columns` puts its outputs in the order of the data set's classes."""
+    """An artifact that is loaded, in one session or in several that share its batches.
+
+    `columns` puts its outputs in the order of the data set's classes.
+    """
 
     name: str
-    session: Session
+    sessions: tuple[Session, ...]
     preprocess: Preprocess
     columns: NDArray[np.int64]
 
-
-@dataclass(frozen=True)
-class Images:
-    """A batch in the form each contract asks for: float32 (n, height, width, channels); truth int64 (n,)."""
-
-    inputs: Mapping[Preprocess, NDArray[np.float32]]
-    truth: NDArray[np.int64]
-    digests: bytes
-    start: int
+    @property
+    def signature(self) -> Signature:
+        """Of the model, the same in every session."""
+        return self.sessions[0].signature
 
 
 def entrant(
-    name: str, session: Session, *, preprocess: Preprocess, labels: tuple[str, ...] | None, dataset: Dataset
+    name: str, *sessions: Session, preprocess: Preprocess, labels: tuple[str, ...] | None, dataset: Dataset
 ) -> Entrant:
     """Pair an artifact with a data set.
 
@@ -63,20 +57,21 @@ def entrant(
         ModelError: it takes other inputs than its preprocessing makes, or has another number of classes.
         DataError: its classes have other names than those of the data.
     """
-    shape = session.signature.input_shape
+    signature = sessions[0].signature
+    shape = signature.input_shape
     if shape[1:] != preprocess.shape:
         raise ModelError(
             f"{name}: the model takes inputs of shape {shape[1:]}, its preprocessing makes {preprocess.shape}",
             fix="give the contract that the model was trained with: --preprocess P",
         )
-    outputs, classes = session.signature.output_shape, len(dataset.labels)
+    outputs, classes = signature.output_shape, len(dataset.labels)
     if len(outputs) != 2 or outputs[1] != classes:
         raise ModelError(
             f"{name}: expected one output for each of the {classes} classes of {dataset.source}, "
             f"found outputs of shape {outputs}",
             fix="measure with the data set that the model was trained for",
         )
-    return Entrant(name, session, preprocess, output_order(name, labels, dataset))
+    return Entrant(name, sessions, preprocess, output_order(name, labels, dataset))
 
 
 def output_order(name: str, labels: tuple[str, ...] | None, dataset: Dataset) -> NDArray[np.int64]:
@@ -152,26 +147,42 @@ def predict(
     Raises:
         EdgeresError: see `measure`.
     """
-    contracts = tuple(dict.fromkeys(one.preprocess for one in entrants))
-    predictions = [Predictions(one.session.signature.output_scale) for one in entrants]
+    predictions = [Predictions(one.signature.output_scale) for one in entrants]
     digest = hashlib.sha256()
-    runners = ThreadPoolExecutor(len(entrants), thread_name_prefix="infer")
-    loader = _Loader(split, contracts)
+    for images, given in _scored(entrants, split):
+        digest.update(images.digests)
+        _take_in(predictions, given, images.truth, split, baseline)
+        progress("images", images.start + len(images.truth), len(split))
+    return predictions, digest.hexdigest()
+
+
+def _scored(entrants: Sequence[Entrant], split: Split) -> Iterator[tuple[Images, list[Scores]]]:
+    """The batches in order, with the scores of each entrant.
+
+    So many are on their way that the entrant with the most sessions has one for each, and one to take up next.
+    """
+    takers = max(len(one.sessions) for one in entrants)
+    loader = Loader(split, tuple(dict.fromkeys(one.preprocess for one in entrants)), takers=takers)
+    crews = [Crew(one.sessions) for one in entrants]
+    running: deque[tuple[Images, list[Future[Scores]]]] = deque()
+
+    def first() -> tuple[Images, list[Scores]]:
+        images, futures = running.popleft()
+        found = zip(futures, entrants, strict=True)
+        return images, [_checked(future.result(), one, split, images.start) for future, one in found]
+
     try:
         for images in loader.batches():
-            running = [runners.submit(one.session.infer, images.inputs[one.preprocess]) for one in entrants]
-            digest.update(images.digests)
-            scores = [
-                _checked(future.result(), one, split, images.start)
-                for one, future in zip(entrants, running, strict=True)
-            ]
-            _take_in(predictions, scores, images.truth, split, baseline)
-            progress("images", images.start + len(images.truth), len(split))
+            submitted = [crew.infer(images.inputs[one.preprocess]) for crew, one in zip(crews, entrants, strict=True)]
+            running.append((images, submitted))
+            if len(running) > takers:
+                yield first()
+        while running:
+            yield first()
     finally:
-        # Without waiting: after an interruption a thread may sit in a slow session until its caller closes it.
-        runners.shutdown(wait=False, cancel_futures=True)
+        for crew in crews:
+            crew.stop()
         loader.stop()
-    return predictions, digest.hexdigest()
 
 
 def _take_in(
@@ -185,45 +196,6 @@ def _take_in(
         for place, own in enumerate(predictions):
             if place != baseline:
                 own.compare(batches[place], batches[baseline], truth, split.where)
-
-
-class _Loader:
-    """Reads and decodes a split in threads, at most `LOADERS` batches ahead."""
-
-    def __init__(self, split: Split, contracts: tuple[Preprocess, ...]) -> None:
-        self._split, self._contracts = split, contracts
-        self._threads = ThreadPoolExecutor(LOADERS, thread_name_prefix="load")
-        self._stopped = threading.Event()
-
-    def batches(self) -> Iterator[Images]:
-        """The batches in order."""
-        image_bytes = max(4 * contract.height * contract.width * contract.depth for contract in self._contracts)
-        size = max(1, min(BATCH_IMAGES, BATCH_BYTES // image_bytes))
-        ahead: deque[Future[Images]] = deque()
-        for start in range(0, len(self._split), size):
-            ahead.append(self._threads.submit(self._load, start, min(start + size, len(self._split))))
-            if len(ahead) > LOADERS:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-
-    def stop(self) -> None:
-        """End the threads after the image that each is at."""
-        self._stopped.set()
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def _load(self, start: int, end: int) -> Images:
-        split = self._split
-        images: dict[Preprocess, list[NDArray[np.float32]]] = {contract: [] for contract in self._contracts}
-        digests = bytearray()
-        for position in range(start, end):
-            if self._stopped.is_set():
-                raise CancelledError
-            for contract in self._contracts:
-                images[contract].append(contract.normalize(split.decode(position, contract)))
-            digests += split.digest(position) + class_digest(int(split.classes[position]))
-        inputs = {contract: np.stack(decoded) for contract, decoded in images.items()}
-        return Images(inputs, split.classes[start:end], bytes(digests), start)
 
 
 def _checked(scores: NDArray[np.float32], one: Entrant, split: Split, start: int) -> NDArray[np.float32]:

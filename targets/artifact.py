@@ -37,7 +37,7 @@ class Artifact:
     """A model to measure: `path` as the user gave it, `model` the bytes of the flatbuffer that runs.
 
     `preprocess`, `labels` and `origin` (what it was trained on) are None where the file does not carry them;
-    `recipe` is the name of the conversion recipe, for a bundle.
+    `recipe` is the name of the conversion recipe, for a bundle. `trusted`: code in the Keras file may run.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Artifact:
     labels: tuple[str, ...] | None = None
     recipe: str | None = None
     origin: Origin | None = None
+    trusted: bool = False
 
     @property
     def sha256(self) -> str:

@@ -1,4 +1,4 @@
-"""The commands that hold a bundle against what is claimed of it: verify, check-preprocessing."""
+"""The commands that hold a bundle against what is claimed of it: verify, sign, check-preprocessing."""
 
 from __future__ import annotations
 
@@ -20,14 +20,26 @@ from edgeres.options import JSON
 )
 @click.option("--data", metavar="SOURCE", help="Where the images of the claims are here. [default: as they say]")
 @click.option("--baseline", metavar="A", help="What the claimed speed-up is over.")
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path),
+    metavar="PUBLIC.pem",
+    help="First check who signed it; see 'edgeres sign'.",
+)
 @JSON
 def verify(
-    bundle: str, claims: tuple[Path, ...], data: str | None, baseline: str | None, json_file: Path | None
+    bundle: str,
+    claims: tuple[Path, ...],
+    data: str | None,
+    baseline: str | None,
+    key: Path | None,
+    json_file: Path | None,
 ) -> None:
     """Check a bundle on this machine: hashes, preprocessing, golden outputs, and the claims of a result.
 
     Exit code 8 where a file was altered, the outputs are not those that the bundle claims, or a claim is refuted. A
-    claim from another CPU, or of images that are not here, is not comparable, and fails nothing.
+    claim from another CPU, or of images that are not here, is not comparable, and fails nothing. With --key, exit code
+    8 also where the bundle is not signed by that key, or is not what was signed; nothing else of it is read then.
     """
     from edgeres.progress import shown
     from edgeres.records import write_json
@@ -38,6 +50,11 @@ def verify(
 
     if not claims and (data or baseline):
         raise click.UsageError("--data and --baseline are for --claims")
+    if key is not None:
+        from targets.signature import check_signature
+
+        check_signature(Path(bundle), key)
+        click.echo(f"{bundle}: signed by the holder of {key}")
     results = [(path, read_result(path)) for path in dict.fromkeys(claims)]
     verification = check(bundle)
     cells = [(claim.name, "ok" if claim.passed else "FAILED", claim.found) for claim in verification.checks]
@@ -50,6 +67,21 @@ def verify(
     if json_file:
         write_json(json_file, verification)
     verification.require()
+
+
+@click.command(short_help="Sign a bundle with a private key.")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--key", required=True, type=click.Path(path_type=Path), metavar="PRIVATE.pem", help="Of an elliptic curve, PEM."
+)
+def sign(bundle: Path, key: Path) -> None:
+    """Sign a bundle, in the form of OpenSSF model-signing: writes BUNDLE/model.sig.
+
+    'edgeres verify BUNDLE --key PUBLIC.pem' checks it. Nothing is sent anywhere.
+    """
+    from targets.signature import sign as write_signature
+
+    click.echo(f"{write_signature(bundle, key)}: signed with {key}")
 
 
 @click.command("check-preprocessing", short_help="Find out how an app preprocesses otherwise than a bundle.")

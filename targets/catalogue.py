@@ -14,15 +14,21 @@ from edgeres.registry import lookup, resolve
 from edgeres.results import Memory, Operators, Start
 from targets import TARGETS
 from targets.artifact import Artifact
+from targets.devices.opened import device_named
 from targets.target import Family, Session, Target, require_available
 
 
 def find_target(name: str) -> Target:
     """The target of that name; of a family, what follows the colon says which: `ethosu:u55-256`.
 
+    On a device: `DEVICE/TARGET` with a name of the inventory, or `ssh://USER@HOST/TARGET`.
+
     Raises:
         TargetError: unknown name, with the nearest match.
+        ConfigError: a device that the inventory does not have, or whose URL or options do not fit.
     """
+    if (placed := split_device(name)) is not None:
+        return device_named(placed[0]).target(placed[1])
     head, colon, argument = name.partition(":")
     found: Target | Family = lookup(TARGETS, head, noun="target", error=TargetError)
     if isinstance(found, Family):
@@ -30,6 +36,18 @@ def find_target(name: str) -> Target:
     if colon:
         raise TargetError(f"the target '{head}' takes nothing behind a colon, found '{name}'", fix=f"--target {head}")
     return found
+
+
+def split_device(name: str) -> tuple[str, str] | None:
+    """The device and the target on it that a target's name stands for; None where it has no device."""
+    scheme, mark, rest = name.partition("://")
+    if mark and scheme.isalpha():
+        address, _, target = rest.partition("/")
+        return f"{scheme}://{address}", target
+    if "/" in name.partition(":")[0]:
+        device, _, target = name.partition("/")
+        return device, target
+    return None
 
 
 def available_target(name: str) -> Target:

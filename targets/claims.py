@@ -20,9 +20,10 @@ from edgeres.progress import Progress, silent
 from edgeres.report.wording import NONE, interval, size
 from edgeres.results import MACHINE, ArtifactResult, Estimate, Result
 from targets.artifact import Artifact, open_artifact
-from targets.environment import describe
+from targets.catalogue import find_target
 from targets.evaluation import Evaluation, evaluate
 from targets.latency import MIN_ROUNDS, Protocol
+from targets.machine import machine_of
 from targets.paired import drop_bounds, pairs
 from targets.profiling import profile
 
@@ -110,7 +111,7 @@ def _top1(artifact: Artifact, row: ArtifactResult, result: Result, material: Mat
         found = evaluate([artifact], dataset, plan=plan, progress=progress)
     except (DataError, MissingExtraError) as error:
         return Claim("top-1", "not comparable", accuracy.top1, why=f"the images are not here: {error.message}")
-    except TargetError as error:
+    except (TargetError, ConfigError) as error:
         return Claim("top-1", "not comparable", accuracy.top1, why=error.message)
     own = found.artifacts[0].accuracy
     if found.data is None or own is None or found.data.sha256 != data.sha256:
@@ -129,9 +130,7 @@ def _times(
     latency = row.latency
     if latency is None:
         raise ValueError("expected a latency")
-    here = describe()
-    other = [name for name in MACHINE if here.get(name) != result.environment.get(name)]
-    why = f"measured on another machine ({', '.join(other)})" if other else None
+    why = _elsewhere(row, result)
     found, reference = None, None if why else _baseline(row, result, material)
     if why is None:
         measured = [artifact] if reference is None else [reference, artifact]
@@ -140,7 +139,7 @@ def _times(
             place = None if reference is None else 0
             again = profile(measured, baseline=place, targets=(row.target,), protocol=protocol, progress=progress)
             found = again.artifacts[-1].latency
-        except TargetError as error:
+        except (TargetError, ConfigError) as error:
             why = error.message
     if found is None:
         yield Claim("p50", "not comparable", latency.p50_ms, why=why)
@@ -154,6 +153,17 @@ def _times(
         else:
             slower = found.speedup.high * (1 + SLACK) < latency.speedup.low
             yield Claim("speed-up", "refuted" if slower else "confirmed", latency.speedup, found.speedup)
+
+
+def _elsewhere(row: ArtifactResult, result: Result) -> str | None:
+    """Why a time that was measured here would be none of the claim's; None where it would."""
+    try:
+        here = machine_of(find_target(row.target)).describe()
+    except (TargetError, ConfigError) as error:
+        return error.message
+    measured = result.environment_of(row)
+    other = [name for name in MACHINE if here.get(name) != measured.get(name)]
+    return f"measured on another machine ({', '.join(other)})" if other else None
 
 
 def _baseline(row: ArtifactResult, result: Result, material: Material) -> Artifact | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from edgeres.errors import ModelError
 from targets.graph import Graph, Tensor
 from targets.scaling import DTYPES
@@ -13,7 +15,8 @@ def check_classifier(graph: Graph) -> None:
     An open batch (-1) is accepted: it is run as 1.
 
     Raises:
-        ModelError: another number of inputs or outputs, another rank, a fixed batch, an open size, another type.
+        ModelError: another number of inputs or outputs, another rank, a fixed batch, an open size, another type; an
+            image or activations larger than `MAX_INPUT` and `MAX_ARENA`.
     """
     for noun, tensors in (("input", graph.inputs), ("output", graph.outputs)):
         if len(tensors) != 1:
@@ -21,6 +24,28 @@ def check_classifier(graph: Graph) -> None:
             raise ModelError(f"expected a model with one {noun}, found {len(tensors)}", details=names, fix=_FIX)
     _check(graph.inputs[0], "input", "an image [1, height, width, channels]", rank=4)
     _check(graph.outputs[0], "output", "scores [1, classes]", rank=2)
+    _require_bounded(graph)
+
+
+MAX_INPUT = 1 << 24
+"""Values of an image: 2,364 x 2,364 in colour. A file of a few bytes can ask for any size, and takes hours then."""
+
+MAX_ARENA = 1 << 30
+"""Bytes of activations that live at once; the largest classifiers of `keras.applications` need 0.2 GB."""
+
+
+def _require_bounded(graph: Graph) -> None:
+    image = graph.inputs[0].signature
+    if (values := math.prod(image[1:])) > MAX_INPUT:
+        raise ModelError(
+            f"the model takes images of {values:,} values (shape {list(image)}), at most {MAX_INPUT:,} are accepted",
+            fix="export it for smaller images",
+        )
+    if graph.arena_bytes > MAX_ARENA:
+        raise ModelError(
+            f"the model's activations take {graph.arena_bytes:,} bytes, at most {MAX_ARENA:,} are accepted",
+            fix="export it for smaller images, or with fewer channels",
+        )
 
 
 _FIX = "export the classifier alone, from its image to its scores"

@@ -15,6 +15,14 @@ BASELINE = click.option(
     help="What the others are compared with. [default: the first Keras file of several, else the first]",
 )
 
+DEVICE = click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    metavar="NAME|all",
+    help="On these devices, side by side; see 'edgeres devices'. Repeatable. [default: this machine]",
+)
+
 
 @click.command(short_help="Measure the accuracy of bundles, .tflite and Keras files.")
 @ARTIFACTS
@@ -22,10 +30,14 @@ BASELINE = click.option(
 @click.option("--split", default="test", show_default=True, help="train, validation, test or calibration.")
 @BASELINE
 @click.option("--target", default="cpu", show_default=True, metavar="T", help="Where to run; see 'edgeres targets'.")
+@DEVICE
 @PREPROCESS
 @click.option("--images", type=click.IntRange(min=1), metavar="N", help="Only the first N. [default: all]")
 @click.option(
     "--margin", type=click.FloatRange(0, 100), default=1.0, show_default=True, help="Accepted drop, in points."
+)
+@click.option(
+    "--parity/--no-parity", default=True, help="Hold a Keras file's flatbuffer against Keras on 256 images. [default]"
 )
 @SPLIT_SEED
 @TRUST
@@ -37,9 +49,11 @@ def evaluate(
     split: str,
     baseline: str | None,
     target: str,
+    devices: tuple[str, ...],
     preprocess: str | None,
     images: int | None,
     margin: float,
+    parity: bool,
     split_seed: int,
     trust: bool,
     history: Path | None,
@@ -53,14 +67,14 @@ def evaluate(
     from edgeres.data import open_dataset
     from edgeres.progress import shown
     from targets.artifact import open_compared
-    from targets.catalogue import available_target
+    from targets.devices import fleet
     from targets.evaluation import Evaluation
     from targets.evaluation import evaluate as measure
 
-    available_target(target)
+    fleet.require_targets(fleet.placed((target,), devices))
     dataset = open_dataset(source, seed=split_seed)
     opened, reference = open_compared(artifacts, baseline=baseline, preprocess_option=preprocess, trust=trust)
-    plan = Evaluation(target=target, split=split, images=images, margin_points=margin)
+    plan = Evaluation(target=target, devices=devices, split=split, images=images, margin_points=margin, parity=parity)
     with shown() as progress:
         result = measure(opened, dataset, baseline=reference, plan=plan, progress=progress)
 
@@ -73,6 +87,7 @@ def evaluate(
         from edgeres.history import append
 
         append(history, result)
+    fleet.require_complete(result)
 
 
 @click.command(short_help="Measure latency, memory, operators and size.")
@@ -81,6 +96,7 @@ def evaluate(
 @click.option(
     "--target", "targets", multiple=True, default=("cpu",), show_default=True, metavar="T", help="Where; repeatable."
 )
+@DEVICE
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Of the runtime."
 )
@@ -94,10 +110,13 @@ def evaluate(
 @click.option(
     "--starts", type=click.IntRange(min=6), metavar="N", help="Start-up time too, from N fresh processes of each."
 )
+@click.option("--operators", is_flag=True, help="The time of each operator too, on the target cpu.")
+@click.option("--throughput", is_flag=True, help="Images a second too, by threads, processes and batch.")
+@click.option("--energy", is_flag=True, help="Energy of an inference too, where the machine counts it.")
 @click.option("--pin", is_flag=True, help="Keep all models on the same cores, one for each thread.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the order within rounds.")
 @click.option(
-    "--keep", type=click.Path(path_type=Path), metavar="DIR", help="A folder for the files that ethosu compiles."
+    "--keep", type=click.Path(path_type=Path), metavar="DIR", help="A folder for the files that ethosu and npu compile."
 )
 @TRUST
 @HISTORY
@@ -106,10 +125,14 @@ def profile(
     artifacts: tuple[str, ...],
     baseline: str | None,
     targets: tuple[str, ...],
+    devices: tuple[str, ...],
     threads: int,
     rounds: int | None,
     max_rounds: int | None,
     starts: int | None,
+    operators: bool,
+    throughput: bool,
+    energy: bool,
     pin: bool,
     seed: int,
     keep: Path | None,
@@ -124,12 +147,13 @@ def profile(
     """
     from edgeres.progress import shown
     from targets.artifact import open_compared
-    from targets.catalogue import available_target
+    from targets.devices import fleet
+    from targets.further import Further
     from targets.latency import MAX_ROUNDS, MIN_ROUNDS, Protocol
     from targets.profiling import profile as measure
 
-    for name in targets:
-        available_target(name)
+    places = fleet.placed(targets, devices)
+    fleet.require_targets(places)
     least = rounds or MIN_ROUNDS
     most = max_rounds or rounds or MAX_ROUNDS
     if most < least:
@@ -140,10 +164,9 @@ def profile(
         result = measure(
             opened,
             baseline=reference,
-            targets=targets,
+            targets=places,
             protocol=protocol,
-            starts=starts,
-            keep=keep,
+            further=Further(starts, operators, throughput, energy, keep),
             progress=progress,
         )
 
@@ -156,6 +179,7 @@ def profile(
         from edgeres.history import append
 
         append(history, result)
+    fleet.require_complete(result)
 
 
 @click.command(short_help="List the targets that can run here, and why others cannot.")

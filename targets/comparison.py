@@ -7,7 +7,7 @@ of one machine they are set side by side, of two machines they are not comparabl
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -68,11 +68,11 @@ class Comparison:
 def compare(before: Result, after: Result) -> Comparison:
     """Set two results side by side, artifact by artifact of the same name and target."""
     first, second = _by_place(before), _by_place(after)
-    environment = tuple(_differences(_flat(before.environment), _flat(after.environment)))
-    elsewhere = [change.what for change in environment if change.what in MACHINE]
     shared = [place for place in first if place in second]
     rows: list[Row] = []
     for place in shared:
+        machines = before.environment_of(first[place]), after.environment_of(second[place])
+        elsewhere = [name for name in MACHINE if machines[0].get(name) != machines[1].get(name)]
         rows += _rows(first[place], second[place], before.data, after.data, elsewhere)
     models = tuple(
         Change(_label(place), first[place].sha256, second[place].sha256)
@@ -80,13 +80,25 @@ def compare(before: Result, after: Result) -> Comparison:
         if first[place].sha256 != second[place].sha256
     )
     return Comparison(
-        environment,
+        tuple(_machine_changes(before, after)),
         _data_changes(before.data, after.data),
         models,
         tuple(rows),
         only_before=tuple(_label(place) for place in first if place not in second),
         only_after=tuple(_label(place) for place in second if place not in first),
     )
+
+
+def _machine_changes(before: Result, after: Result) -> Iterator[Change]:
+    """What differs of the machine that edgeres ran on, and of devices of the same name."""
+    yield from _differences(_flat(before.environment), _flat(after.environment))
+    first, second = (
+        {row.device.name: row.device.environment for row in result.artifacts if row.device}
+        for result in (before, after)
+    )
+    for name in [name for name in first if name in second]:
+        for change in _differences(_flat(first[name]), _flat(second[name])):
+            yield replace(change, what=f"{name}: {change.what}")
 
 
 def _by_place(result: Result) -> dict[tuple[str, str], ArtifactResult]:

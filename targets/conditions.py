@@ -110,7 +110,11 @@ class Watch:
 
     def each_round(self) -> None:
         """Time the reference kernel."""
-        self._reference.append(float(f"{self._kernel():.6g}"))
+        self.note(self._kernel())
+
+    def note(self, milliseconds: float) -> None:
+        """Take in the reference kernel's time at the beginning of a round."""
+        self._reference.append(float(f"{milliseconds:.6g}"))
 
     def end(self, measured: Sequence[Sequence[Sequence[float]]]) -> list[Conditions]:
         """The conditions of each process, from the milliseconds of its runs, round by round."""

@@ -29,6 +29,8 @@ PACKAGES = (
     "tflite-runtime",
     "tflite-micro",
     "ethos-u-vela",
+    "ai-edge-litert-sdk-intel",
+    "openvino",
     "numpy",
     "pillow",
     "tensorflow",
@@ -48,11 +50,11 @@ def describe() -> dict[str, Any]:
     found = {
         "cpu": cpu["model"] or _read(_BOARD).strip("\0 \n") or platform.machine(),
         "machine": platform.machine(),
-        "cores": _cores(),
+        "cores": usable_cores(),
         "instructions": cpu["instructions"],
         "governor": _read(_GOVERNOR).strip(),
         "load": _load(),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "memory_bytes": physical_memory(),
         "os": _system(),
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
@@ -79,7 +81,13 @@ def _cpuinfo(text: str) -> dict[str, Any]:
     return {"model": model, "instructions": [name for name in INSTRUCTIONS.split() if name in flags]}
 
 
-def _cores() -> int:
+def physical_memory() -> int:
+    """The bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:

@@ -5,32 +5,45 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
-from edgeres.data.dataset import Dataset
+from edgeres.data.dataset import Dataset, Split
 from edgeres.data.origin import require_same_splits
-from edgeres.errors import ConfigError
+from edgeres.errors import ConfigError, EdgeresError
+from edgeres.native_output import resolve_muted
 from edgeres.preprocess import Preprocess
 from edgeres.progress import Progress, silent
-from edgeres.results import ArtifactResult, Result
+from edgeres.results import ArtifactResult, DataRecord, Parity, Result
 from targets import accuracy
 from targets.artifact import Artifact
 from targets.catalogue import available_target, open_session
-from targets.compression import compressed
+from targets.crew import sessions_each
+from targets.devices import fleet
 from targets.environment import describe
 from targets.proof import prove
+from targets.row import row
+from targets.target import Target
+
+_KERAS_PARITY = "converters.parity:keras_parity"
+"""`(artifact, split, columns) -> Parity` of a Keras file, in the layer above: a device has neither."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is measured: on which target, on the first `images` of which split, within which margin of the baseline."""
+    """What is measured: on which target, on the first `images` of which split, within which margin of the baseline.
+
+    `parity`: whether the flatbuffer of a Keras file is held against Keras itself.
+    `devices`: those on which the target is, by name or URL; none for this machine.
+    """
 
     target: str = "cpu"
+    devices: tuple[str, ...] = ()
     split: str = "test"
     images: int | None = None
     margin_points: float = 1.0
+    parity: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.margin_points <= 100:  # also where it is NaN
@@ -48,13 +61,14 @@ def evaluate(
 ) -> Result:
     """Measure the accuracy of every artifact; `baseline` is the place of the one that the others are compared with.
 
-    One thread each: the sessions run side by side, and thread counts leave the numbers alone.
+    Of one thread each, as many sessions run side by side as keep the cores busy: neither changes the numbers.
 
     Raises:
         EdgeresError: see `targets.accuracy.measure`, `targets.accuracy.entrant`, `targets.catalogue`.
     """
     plan, environment = plan or Evaluation(), describe()
-    target = available_target(plan.target)
+    names = fleet.placed((plan.target,), plan.devices)
+    fleet.require_targets(names)
     split = dataset.split(plan.split, images=plan.images)
     contracts = [artifact.require_preprocess() for artifact in artifacts]
     if baseline is not None:
@@ -62,34 +76,75 @@ def evaluate(
     for artifact in artifacts:
         require_same_splits(artifact.origin, dataset, where=artifact.path)
         accuracy.output_order(artifact.path, artifact.labels, dataset)
+    records: list[DataRecord] = []
+
+    def measure(name: str) -> list[ArtifactResult]:
+        target = available_target(name)
+        entered = _Entered(target, artifacts, contracts, split, dataset, plan.parity)
+        told = fleet.stage(progress, name)
+        return fleet.on_device(target, lambda: _evaluate_on(entered, baseline, plan.margin_points, records, told))
+
+    def failed(name: str, error: EdgeresError) -> list[ArtifactResult]:
+        rows = [row(name, artifact, baseline=place == baseline) for place, artifact in enumerate(artifacts)]
+        return fleet.failed_rows(rows, error)
+
+    found = fleet.spread(names, measure, failed)
+    rows = tuple(row for rows in found for row in rows)
+    return Result(environment=environment, data=records[0] if records else None, artifacts=rows)
+
+
+@dataclass(frozen=True)
+class _Entered:
+    """Artifacts with their contracts on one target, and the images that they are to see."""
+
+    target: Target
+    artifacts: Sequence[Artifact]
+    contracts: Sequence[Preprocess]
+    split: Split
+    dataset: Dataset
+    parity: bool
+
+
+def _evaluate_on(
+    entered: _Entered, baseline: int | None, margin_points: float, records: list[DataRecord], progress: Progress
+) -> list[ArtifactResult]:
+    """The rows of one target; the record of the images is appended to `records`."""
+    target, artifacts, dataset = entered.target, entered.artifacts, entered.dataset
     with ExitStack() as stack:
-        sessions = [stack.enter_context(open_session(artifact, target)) for artifact in artifacts]
+        count = sessions_each(target, artifacts, images=len(entered.split))
         entrants = [
-            accuracy.entrant(artifact.path, session, preprocess=contract, labels=artifact.labels, dataset=dataset)
-            for artifact, session, contract in zip(artifacts, sessions, contracts, strict=True)
+            accuracy.entrant(
+                artifact.path,
+                *(stack.enter_context(open_session(artifact, target)) for _ in range(count)),
+                preprocess=contract,
+                labels=artifact.labels,
+                dataset=dataset,
+            )
+            for artifact, contract in zip(artifacts, entered.contracts, strict=True)
         ]
         measured, record = accuracy.measure(
-            entrants, split, dataset, baseline=baseline, margin_points=plan.margin_points, progress=progress
+            entrants, entered.split, dataset, baseline=baseline, margin_points=margin_points, progress=progress
         )
-        proofs = [prove(artifact, session, target) for artifact, session in zip(artifacts, sessions, strict=True)]
-    return Result(
-        environment=environment,
-        data=record,
-        artifacts=tuple(
-            ArtifactResult(
-                name=artifact.name,
-                path=artifact.path,
-                sha256=artifact.sha256,
-                size_bytes=len(artifact.model),
-                download_bytes=compressed(artifact.model),
-                target=plan.target,
-                baseline=place == baseline,
-                accuracy=figures,
-                proof=proof,
-            )
-            for place, (artifact, figures, proof) in enumerate(zip(artifacts, measured, proofs, strict=True))
-        ),
-    )
+        proofs = [prove(artifact, one.sessions[0], target) for artifact, one in zip(artifacts, entrants, strict=True)]
+        parities = [
+            _parity(artifact, one, entered.split) if entered.parity else None
+            for artifact, one in zip(artifacts, entrants, strict=True)
+        ]
+    records.append(record)
+    return [
+        replace(row(target.name, artifact, baseline=place == baseline), accuracy=figures, proof=proof, parity=parity)
+        for place, (artifact, figures, proof, parity) in enumerate(
+            zip(artifacts, measured, proofs, parities, strict=True)
+        )
+    ]
+
+
+def _parity(artifact: Artifact, entrant: accuracy.Entrant, split: Split) -> Parity | None:
+    """Of a Keras file, which is measured as a flatbuffer: whether that is what Keras computes."""
+    if artifact.kind != "keras":
+        return None
+    found: Parity = resolve_muted(_KERAS_PARITY)(artifact, split, entrant.columns)
+    return found
 
 
 def _warn_of_contracts(artifacts: Sequence[Artifact], contracts: Sequence[Preprocess], baseline: int) -> None:

@@ -18,7 +18,7 @@ from edgeres.errors import ArtifactError
 from edgeres.storage import sha256_bytes
 from targets.graph import Graph, Operator, Subgraph, Tensor, arena_bytes, check_calls, check_order, count_kinds
 from targets.layer_names import layer_names
-from targets.options import read_activation, read_calls
+from targets.options import read_activation, read_calls, read_numbers
 from targets.schema import CUSTOM, IDENTIFIER, OPERATORS, VERSION
 from targets.tensors import Span, read_tensor
 from targets.wire import Table, Wire, malformed
@@ -36,6 +36,10 @@ def walk(content: bytes) -> Graph:
     Raises:
         ArtifactError: not a TFLite flatbuffer, or malformed: names the part and what is wrong with it.
     """
+    if not isinstance(content, (bytes, bytearray, memoryview)):
+        raise ArtifactError(
+            f"expected the bytes of a .tflite, found {type(content).__name__}", fix="give Path(file).read_bytes()"
+        )
     if content[4:8] != IDENTIFIER:
         raise ArtifactError(
             f"not a .tflite file: expected {IDENTIFIER!r} at byte 4, found {content[4:8]!r}",
@@ -144,7 +148,14 @@ def _operator(table: Table, kinds: Sequence[str], tensors: int, subgraphs: int) 
     start, size = table.number(9, "Q"), table.number(10, "Q")
     table.check_range(start, size, "its custom options")
     inputs = _indices(table, 1, "input", tensors, lowest=-1)
-    return Operator(kind, inputs, outputs, read_calls(table, kind, subgraphs), read_activation(table, kind))
+    return Operator(
+        kind,
+        inputs,
+        outputs,
+        read_calls(table, kind, subgraphs),
+        read_activation(table, kind),
+        read_numbers(table, kind),
+    )
 
 
 def _check_signatures(model: Table, subgraphs: Sequence[Subgraph]) -> None:

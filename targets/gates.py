@@ -138,7 +138,12 @@ def _subjects(results: Sequence[tuple[Path, Result]], wanted: str | None) -> lis
 def _gates(name: str, rule: _Rule, limit: float, artifact: str, rows: list[_Row]) -> Iterator[Gate]:
     """A gate for each result and target that holds the figure; one, inconclusive, where none does."""
     known = [(row, found) for row in rows if (found := rule.figure(row.artifact)) is not None]
-    if not known:
+    measured = {row.artifact.target for row, _ in known}
+    failed = {row.artifact.target: row for row in rows if row.artifact.failure and row.artifact.target not in measured}
+    for target, row in failed.items():
+        why = f"not measured: {row.artifact.failure.message}" if row.artifact.failure else None
+        yield Gate(name, artifact, limit, rule.unit, "inconclusive", None, target, str(row.path), why)
+    if not known and not failed:
         yield Gate(name, artifact, limit, rule.unit, "inconclusive", decide=f"not measured: {rule.measure}")
     if name == "max-size":  # of the same bytes, whoever measured them
         known = known[:1]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from targets.schema import BITS
 from targets.wire import malformed
@@ -51,6 +51,7 @@ class Operator:
     """One node: its kind, and the tensors it reads (-1: an optional one left out) and writes.
 
     `calls`: the subgraphs it runs. `activation`: what its kernel applies at the end, a name of `schema.ACTIVATIONS`.
+    `numbers`: strides, dilations and the like, by the names of `schema.OPTIONS`.
     """
 
     kind: str
@@ -58,6 +59,7 @@ class Operator:
     outputs: tuple[int, ...]
     calls: tuple[int, ...] = ()
     activation: str = ""
+    numbers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,14 @@ class Graph:
     def outputs(self) -> tuple[Tensor, ...]:
         """The model's outputs."""
         return tuple(self.main.tensors[i] for i in self.main.outputs)
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether a classifier ends in a softmax or a sigmoid; else its scores are logits."""
+        operators = [operator.kind for operator in self.main.operators]
+        while operators and operators[-1] in ("QUANTIZE", "DEQUANTIZE"):
+            operators.pop()
+        return bool(operators) and operators[-1] in ("SOFTMAX", "LOGISTIC")
 
 
 def check_order(graph: Subgraph, where: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from xml.etree import ElementTree
+from xml.etree import ElementTree  # nosec B405
 
-from edgeres.report.wording import clean, interval, number
+from edgeres.printable import clean
+from edgeres.report.wording import interval, number
 from edgeres.results import Estimate
 from targets.gates import Checked, Gate
 

@@ -8,23 +8,19 @@ protocol with the ±2 % band of `stats.latency_verdict` in none of 200 (`benchma
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import math
-import os
 import statistics
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
 from edgeres.progress import Progress, silent
 from edgeres.results import Conditions, Latency
 from targets.conditions import Watch
+from targets.machine import HERE, Block, Machine
 from targets.percentiles import tail
-from targets.pinning import cores_for, pinned
 from targets.stats import clustered_quantile, latency_verdict
 from targets.stopping import enough, looks, speedup, speedup_bca
 from targets.target import Session
@@ -35,20 +31,13 @@ MIN_ROUNDS = 30
 MAX_ROUNDS = 120
 """Where `profile` ends when noise leaves it inconclusive, unless told otherwise: looks after 30, 60 and 120."""
 
-LOCK = "edgeres-latency.lock"
+_BLOCK = Block()
+_WARM_UP = Block(runs=2, seconds=0.1)
 
 Rounds = tuple[tuple[float, ...], ...]
 """Milliseconds of every run, one tuple for each round."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Block:
-    """How long one artifact runs before the next one's turn: at least `runs` times and `seconds`."""
-
-    runs: int = 3
-    seconds: float = 0.01
 
 
 @dataclass(frozen=True)
@@ -67,8 +56,8 @@ class Protocol:
     threads: int = 1
     pin: bool = False
     seed: int = 0
-    block: Block = Block()
-    warm_up: Block = Block(runs=2, seconds=0.1)
+    block: Block = _BLOCK
+    warm_up: Block = _WARM_UP
     warm_up_runs: int = 10
     warm_up_seconds: float = 0.5
     warm_up_limit: float = 10.0
@@ -90,8 +79,10 @@ def warm_up(session: Session, protocol: Protocol) -> bool:
     """Run until the time of a run no longer changes; whether that happened within the limit."""
     previous, runs, seconds = math.inf, 0, 0.0
     while runs < protocol.warm_up_runs or seconds < protocol.warm_up_limit:
+        began = time.monotonic()
         times = session.time(runs=protocol.warm_up.runs, seconds=protocol.warm_up.seconds)
-        median, runs, seconds = statistics.median(times), runs + len(times), seconds + sum(times) / 1000
+        spent = max(sum(times) / 1000, time.monotonic() - began)  # a device may run more than it tells
+        median, runs, seconds = statistics.median(times), runs + len(times), seconds + spent
         agree = abs(median - previous) <= protocol.settled * previous
         if agree and runs >= protocol.warm_up_runs and seconds >= protocol.warm_up_seconds:
             return True
@@ -103,25 +94,30 @@ def run_rounds(
     sessions: Sequence[Session],
     protocol: Protocol,
     *,
-    before_each: Callable[[], None] = lambda: None,
+    machine: Machine = HERE,
+    watch: Watch | None = None,
     enough: Callable[[Sequence[Rounds]], bool] = lambda _: False,
     progress: Progress = silent,
 ) -> list[Rounds]:
     """Time every session in interleaved rounds; the rounds of each, in the order of `sessions`.
 
-    `before_each` is called at the beginning of every round; `enough` at every look, whether to stop. Times are rounded
-    to 6 significant digits, so that every figure can be recomputed from what a result stores.
+    `machine`: where they run. `watch` observes every round; `enough` says at every look whether to stop. Times are
+    rounded to 6 significant digits, so that every figure can be recomputed from what a result stores.
     """
     order, random = list(range(len(sessions))), Random(protocol.seed)  # noqa: S311 - an order, not a secret
     measured: list[list[tuple[float, ...]]] = [[] for _ in sessions]
-    for done in range(1, protocol.looks[-1] + 1):
-        before_each()
-        random.shuffle(order)
-        for place in order:
-            times = sessions[place].time(runs=protocol.block.runs, seconds=protocol.block.seconds)
-            measured[place].append(tuple(float(f"{time:.6g}") for time in times))
-        progress("latency", done, protocol.looks[-1])
-        if done in protocol.looks and enough([tuple(rounds) for rounds in measured]):
+    done = 0
+    for look in protocol.looks:
+        orders = []
+        for _ in range(done, look):
+            random.shuffle(order)
+            orders.append(tuple(order))
+        for times in machine.rounds(sessions, orders, protocol.block, watch=watch):
+            for place, own in enumerate(times):
+                measured[place].append(tuple(float(f"{time:.6g}") for time in own))
+            done += 1
+            progress("latency", done, protocol.looks[-1])
+        if enough([tuple(rounds) for rounds in measured]):
             break
     return [tuple(rounds) for rounds in measured]
 
@@ -163,20 +159,20 @@ def measure(
     protocol: Protocol,
     *,
     baseline: int | None = None,
+    machine: Machine = HERE,
     watch: Watch | None = None,
     progress: Progress = silent,
 ) -> list[Latency]:
     """Warm up, run the rounds, and summarize: the latency of each session, compared with that at `baseline`.
 
-    `watch` observes the machine meanwhile; unless given, one of the sessions' processes.
+    `machine` is where the sessions run; `watch` observes it meanwhile; unless given, one of the sessions' processes.
 
     Raises:
         TargetError: a session's process died, or did not answer in time.
     """
     planned, processes = len(protocol.looks), [session.process_id for session in sessions]
-    watch = watch or Watch(processes)
-    cores = cores_for(protocol.threads) if protocol.pin and any(processes) else None
-    with machine_lock(), pinned(processes, cores):
+    watch = watch or Watch(processes, kernel=machine.reference_ms, counters=machine.counters)
+    with machine.lock(), machine.pinned(processes, protocol.threads if protocol.pin else None) as cores:
         for place, session in enumerate(sessions):
             progress("warm-up", place, len(sessions))
             if not warm_up(session, protocol):
@@ -185,7 +181,8 @@ def measure(
         measured = run_rounds(
             sessions,
             protocol,
-            before_each=watch.each_round,
+            machine=machine,
+            watch=watch,
             enough=lambda rounds: enough(rounds, baseline, planned=planned),
             progress=progress,
         )
@@ -202,35 +199,3 @@ def measure(
         )
         for place, rounds in enumerate(measured)
     ]
-
-
-@contextmanager
-def machine_lock(folder: Path | None = None) -> Iterator[None]:
-    """Hold the lock that keeps two latency measurements of edgeres on one machine apart; waits for it.
-
-    The lock ends with the process, however it ends. Where the file cannot be opened, measures without it and says so.
-    """
-    path = (folder or Path(tempfile.gettempdir())) / LOCK
-    try:
-        handle = _open_lock(path)
-    except OSError as problem:
-        _log.warning("measuring without the lock %s: %s", path, problem.strerror)
-        yield
-        return
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _log.warning("another latency measurement is running on this machine; waiting for it to end")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _open_lock(path: Path) -> int:
-    """Open the lock file for reading, which suffices to lock it and works on a file of another user."""
-    try:
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)

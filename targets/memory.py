@@ -11,8 +11,7 @@ from pathlib import Path
 
 from edgeres.results import Memory
 
-_STATUS = Path("/proc/self/status")
-_CLEAR = Path("/proc/self/clear_refs")
+_PROCESSES = Path("/proc")
 _RESET_PEAK = "5"
 
 
@@ -24,10 +23,10 @@ class Resident:
     peak_bytes: int
 
 
-def resident() -> Resident:
-    """What this process holds; zeros where `/proc` cannot be read."""
+def resident(process: int | None = None) -> Resident:
+    """What a process holds, this one unless told otherwise; zeros where `/proc` cannot be read."""
     try:
-        lines = _STATUS.read_text(encoding="ascii", errors="replace").splitlines()
+        lines = _file(process, "status").read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
         return Resident(0, 0)
     fields = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
@@ -35,10 +34,17 @@ def resident() -> Resident:
     return Resident(now, max(now, peak))
 
 
-def reset_peak() -> None:
-    """Let the peak begin anew. Where the kernel refuses, the peak stays that since the process began."""
+def reset_peak(process: int | None = None) -> None:
+    """Let the peak of a process begin anew, this one's unless told otherwise.
+
+    Where the kernel refuses, it stays that since the process began.
+    """
     with suppress(OSError):
-        _CLEAR.write_text(_RESET_PEAK, encoding="ascii")
+        _file(process, "clear_refs").write_text(_RESET_PEAK, encoding="ascii")
+
+
+def _file(process: int | None, name: str) -> Path:
+    return _PROCESSES / ("self" if process is None else str(process)) / name
 
 
 @dataclass(frozen=True)

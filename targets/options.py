@@ -1,8 +1,8 @@
-"""What an operator's options say: the subgraphs it runs, and the activation that its kernel applies at the end."""
+"""What an operator's options say: the subgraphs it runs, the activation at its end, its strides and dilations."""
 
 from __future__ import annotations
 
-from targets.schema import ACTIVATIONS, CALLS, CASE, FUSED
+from targets.schema import ACTIVATIONS, CALLS, CASE, FUSED, OPTIONS
 from targets.wire import Table, malformed
 
 _PLACES = {1: (3, 4), 2: (11, 12)}
@@ -46,9 +46,23 @@ def read_activation(table: Table, kind: str) -> str:
     As in the runtimes, an operator without options of its type has none. Codes of a later schema are `ACTIVATION_7`.
     """
     number, field = FUSED.get(kind, (0, 0))
-    type_slot, slot = _PLACES[1]
-    options = table.table(slot, "options") if number and table.number(type_slot, "B") == number else None
+    options = _own_options(table, number)
     if options is None:
         return ""
     code = int(options.number(field, "b"))
     return ACTIVATIONS[code] if 0 <= code < len(ACTIVATIONS) else f"ACTIVATION_{code}"
+
+
+def read_numbers(table: Table, kind: str) -> dict[str, int]:
+    """The numbers of an operator by the names of `schema.OPTIONS`; empty where it has no options of its type."""
+    number, fields = OPTIONS.get(kind, (0, {}))
+    options = _own_options(table, number)
+    if options is None:
+        return {}
+    return {name: int(options.number(slot, "i", default)) for name, (slot, default) in fields.items()}
+
+
+def _own_options(table: Table, number: int) -> Table | None:
+    """The options of an operator if they are of that type of the first union; None for 0."""
+    type_slot, slot = _PLACES[1]
+    return table.table(slot, "options") if number and table.number(type_slot, "B") == number else None

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from targets.messages import Message, pack, unpack
 
-_KEPT = 8192
+_KEPT = 1 << 16
 _PIECE = 1 << 16
 
 
@@ -80,12 +80,15 @@ class Pipes:
 
     def last_lines(self, count: int = 6) -> tuple[str, ...]:
         """The last lines that the child printed, without chatter of level INFO."""
+        return tuple(line[:300] for line in self.all_lines() if not line.startswith("INFO:"))[-count:]
+
+    def all_lines(self) -> tuple[str, ...]:
+        """The lines that the child printed, as far back as they are kept."""
         with suppress(OSError):  # nothing more is there, or the pipe has been closed
             while self._read_prints():
                 pass
         text = "".join(c if c.isprintable() or c == "\n" else " " for c in self._printed.decode("utf-8", "replace"))
-        lines = [line.strip()[:300] for line in text.splitlines()]
-        return tuple(line for line in lines if line and not line.startswith("INFO:"))[-count:]
+        return tuple(line.strip() for line in text.splitlines() if line.strip())
 
     def close(self) -> None:
         """Close the two ends that belong to this object."""

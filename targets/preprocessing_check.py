@@ -15,14 +15,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeres.array_file import parse_npy
 from edgeres.bundle import Bundle, Golden, open_bundle
 from edgeres.errors import ArtifactError
 from edgeres.preprocess import Preprocess
+from edgeres.storage import read_limited
 from targets.skews import Skew, skews
 from targets.verification import input_tolerance
 
 ROUNDING_LEVELS = 1.0
 """Mean difference, in pixel levels of 0…255, that the rounding of another resize makes."""
+
+MAX_INPUTS = 1 << 30
+"""Bytes of an app's inputs at most."""
 
 AS_CONTRACT = "as the contract"
 
@@ -89,11 +94,11 @@ def read_inputs(path: Path) -> NDArray[np.float32]:
         ArtifactError: absent, no `.npy`, or not numbers.
     """
     try:
-        values = np.load(path, allow_pickle=False)
+        values = parse_npy(read_limited(path, MAX_INPUTS), limit=MAX_INPUTS)
         return np.asarray(values, np.float32)
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist", fix="check the path") from None
-    except (OSError, ValueError, TypeError, EOFError) as problem:
+    except (OSError, ValueError, TypeError) as problem:
         raise ArtifactError(f"{path} is no array of numbers: {problem}", fix="write it with numpy.save") from problem
 
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from edgeres.errors import ConfigError
+from edgeres.errors import EdgeresError
 from edgeres.progress import Progress, silent
 from edgeres.results import ArtifactResult, Result
 from edgeres.storage import write_bytes
-from targets import latency, startup
+from targets import latency
 from targets.artifact import Artifact
-from targets.catalogue import about, available_target, open_session
-from targets.compression import compressed
+from targets.catalogue import about, available_target, find_target, open_session
+from targets.devices import fleet
 from targets.environment import describe
+from targets.further import Further, require_targets, with_further
 from targets.latency import MAX_ROUNDS, Protocol
+from targets.machine import machine_of
 from targets.proof import prove, without_unproved_verdicts
+from targets.row import row
 from targets.target import Compiler, Target
 
 
@@ -27,45 +31,57 @@ def profile(
     baseline: int | None = None,
     targets: Sequence[str] = ("cpu",),
     protocol: Protocol | None = None,
-    starts: int | None = None,
-    keep: Path | None = None,
+    further: Further | None = None,
     progress: Progress = silent,
 ) -> Result:
     """Measure every artifact on every target; `baseline` is the place of the one that the others are compared with.
 
-    `starts`: how often to start each in a process of its own, for its start-up time; None leaves that out. `keep`: a
-    folder for the files that compilers make, `NAME.TARGET.tflite` each. One target after the other: comparisons are
-    within a target only.
+    One target after the other, devices side by side: comparisons are within a target only. Of several targets, one on a
+    device that fails has a row that says why.
 
     Raises:
-        ConfigError: `keep`, and no target that compiles.
+        ConfigError: something further is asked for, and no target has it.
         TargetError: a target that is unknown or unavailable, refuses a model, or dies on it.
         ArtifactError: a model that is no well-formed flatbuffer.
     """
-    protocol = protocol or Protocol(max_rounds=MAX_ROUNDS)
+    protocol, further = protocol or Protocol(max_rounds=MAX_ROUNDS), further or Further()
     environment = describe()  # before the measurement: afterwards the load is the measurement's own
-    places = [available_target(name) for name in dict.fromkeys(targets)]
-    if keep is not None and not any(isinstance(target, Compiler) for target in places):
-        raise ConfigError("no target compiles a file that could be kept", fix="add one: --target ethosu:u55-256")
-    rows: list[ArtifactResult] = []
-    for target in places:
+    names = tuple(dict.fromkeys(targets))
+    fleet.require_targets(names)
+    require_targets([find_target(name) for name in names], further)
+
+    def measure(name: str) -> list[ArtifactResult]:
+        target, told = available_target(name), fleet.stage(progress, name)
         if isinstance(target, Compiler):
-            rows += [
-                _compiled(target, artifact, baseline=place == baseline, keep=keep)
+            return [
+                _compiled(target, artifact, baseline=place == baseline, keep=further.keep)
                 for place, artifact in enumerate(artifacts)
             ]
-        else:
-            measured = _profile_on(target, artifacts, baseline=baseline, protocol=protocol, progress=progress)
-            if starts is not None and target.timed:
-                began = startup.measure(
-                    artifacts, target, threads=protocol.threads, starts=starts, seed=protocol.seed, progress=progress
-                )
-                measured = [replace(row, startup=each) for row, each in zip(measured, began, strict=True)]
-            rows += measured
-    return Result(environment=environment, artifacts=tuple(rows))
+        run = partial(_profile_on, target, artifacts, baseline=baseline, protocol=protocol, further=further)
+        return fleet.on_device(target, partial(run, progress=told))
+
+    def failed(name: str, error: EdgeresError) -> list[ArtifactResult]:
+        rows = [row(name, artifact, baseline=place == baseline) for place, artifact in enumerate(artifacts)]
+        return fleet.failed_rows(rows, error)
+
+    found = fleet.spread(names, measure, failed)
+    return Result(environment=environment, artifacts=tuple(row for rows in found for row in rows))
 
 
 def _profile_on(
+    target: Target,
+    artifacts: Sequence[Artifact],
+    *,
+    baseline: int | None,
+    protocol: Protocol,
+    further: Further,
+    progress: Progress,
+) -> list[ArtifactResult]:
+    measured = _sessions_on(target, artifacts, baseline=baseline, protocol=protocol, progress=progress)
+    return with_further(measured, artifacts, target, protocol=protocol, further=further, progress=progress)
+
+
+def _sessions_on(
     target: Target, artifacts: Sequence[Artifact], *, baseline: int | None, protocol: Protocol, progress: Progress
 ) -> list[ArtifactResult]:
     with ExitStack() as stack:
@@ -73,13 +89,13 @@ def _profile_on(
             stack.enter_context(open_session(artifact, target, threads=protocol.threads)) for artifact in artifacts
         ]
         measured = (
-            latency.measure(sessions, protocol, baseline=baseline, progress=progress)
+            latency.measure(sessions, protocol, baseline=baseline, machine=machine_of(target), progress=progress)
             if target.timed
             else [None] * len(sessions)
         )
         rows = [
             replace(
-                _row(target, artifact, baseline=place == baseline),
+                row(target.name, artifact, baseline=place == baseline),
                 latency=timing,
                 memory=session.memory(),
                 operators=session.operators(),
@@ -96,17 +112,5 @@ def _compiled(target: Compiler, artifact: Artifact, *, baseline: bool, keep: Pat
     if keep is not None:
         name = f"{artifact.name}.{target.name}".replace("/", "-").replace(":", "-")
         write_bytes(keep / f"{name}.tflite", made.file)
-    row = _row(target, artifact, baseline=baseline)
-    return replace(row, memory=made.memory, operators=made.operators, estimate=made.estimate)
-
-
-def _row(target: Target, artifact: Artifact, *, baseline: bool) -> ArtifactResult:
-    return ArtifactResult(
-        name=artifact.name,
-        path=artifact.path,
-        sha256=artifact.sha256,
-        size_bytes=len(artifact.model),
-        download_bytes=compressed(artifact.model),
-        target=target.name,
-        baseline=baseline,
-    )
+    made_row = row(target.name, artifact, baseline=baseline)
+    return replace(made_row, memory=made.memory, operators=made.operators, estimate=made.estimate)

@@ -1,10 +1,10 @@
-"""Does every figure of a result follow from the raw data beside it: rounds, starts, and what is kept of each image?"""
+"""Does every figure of a result follow from the raw data beside it: rounds, runs, starts, answers to each image?"""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from edgeres.errors import ArtifactError
 from edgeres.records import encode
-from edgeres.results import Accuracy, ArtifactResult, Conditions, DataRecord, Result
-from targets import startup
+from edgeres.results import Accuracy, ArtifactResult, Conditions, DataRecord, Result, part_of
+from targets import energy, operator_times, startup, throughput
 from targets.conditions import Evidence, flags
 from targets.latency import summarize
 from targets.predictions import MOST_FLIPS, Predictions
@@ -24,7 +24,10 @@ from targets.trend import trend
 TOLERANCE = 1e-9
 """Largest relative difference that other versions of numpy may make."""
 
-_RAW = ("flips", "rounds", "starts", "reference_ms")
+_RAW = (
+    "flips", "rounds", "rates", "idle_watts", "inferences_mj", "inferences_ms", "runs_ms", "totals_ms", "starts",
+    "reference_ms",
+)  # fmt: skip
 """Raw data that are more than numbers: what was computed from them is compared."""
 
 _NO_FIGURES = (".level", ".method", ".n")
@@ -76,9 +79,8 @@ def recompute(result: Result) -> Recomputed:
             (one for one in result.artifacts if one.baseline and one.target == artifact.target and one != artifact),
             None,
         )
-        bare += _without_raw_data(artifact)
-        for part, again in (("accuracy", _accuracy), ("latency", _latency), ("startup", _startup)):
-            stored, place = getattr(artifact, part), f"{artifact.name} on {artifact.target}: {part}"
+        for part, again in _AGAIN.items():
+            stored, place = part_of(artifact, part), f"{artifact.name} on {artifact.target}: {part}"
             if stored is None:
                 continue
             try:
@@ -93,12 +95,6 @@ def recompute(result: Result) -> Recomputed:
             figures += sum(not each.figure.endswith(_NO_FIGURES) for each in found)
             differences += [each for each in found if not _same(each.stored, each.computed)]
     return Recomputed(figures, tuple(differences), tuple(bare))
-
-
-def _without_raw_data(artifact: ArtifactResult) -> Iterator[str]:
-    """What has intervals whose samples a result does not keep."""
-    if artifact.operators is not None and artifact.operators.timed is not None:
-        yield f"{artifact.name} on {artifact.target}: operators.timed"
 
 
 def _accuracy(artifact: ArtifactResult, baseline: ArtifactResult | None, result: Result) -> Accuracy | None:
@@ -176,6 +172,36 @@ def _conditions(own: Conditions, rounds: tuple[tuple[float, ...], ...], result: 
 
 def _startup(artifact: ArtifactResult, _: ArtifactResult | None, __: Result) -> Any:
     return None if artifact.startup is None else startup.summarize(artifact.startup.starts)
+
+
+def _throughput(artifact: ArtifactResult, _: ArtifactResult | None, __: Result) -> Any:
+    rates = artifact.throughput or ()
+    return throughput.again(rates) if all(rate.rates for rate in rates) else None
+
+
+def _energy(artifact: ArtifactResult, baseline: ArtifactResult | None, _: Result) -> Any:
+    own, theirs = artifact.energy, baseline.energy if baseline else None
+    if own is None or not own.idle_watts:
+        return None
+    if own.saving is not None and theirs is None:
+        raise _Mismatch("the baseline is not in the result")
+    return energy.again(own, baseline=theirs if own.saving else None)
+
+
+def _operators(artifact: ArtifactResult, _: ArtifactResult | None, __: Result) -> Any:
+    timed = artifact.operators.timed if artifact.operators else None
+    return operator_times.again(timed) if timed and timed.totals_ms else None
+
+
+_AGAIN: dict[str, Callable[[ArtifactResult, ArtifactResult | None, Result], Any]] = {
+    "accuracy": _accuracy,
+    "latency": _latency,
+    "throughput": _throughput,
+    "energy": _energy,
+    "startup": _startup,
+    "operators.timed": _operators,
+}
+"""What computes a part of an artifact again, from it, its baseline and the data; None where it holds no raw data."""
 
 
 def _leaves(stored: Any, computed: Any, place: str, *, whole: bool) -> Iterator[Difference]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeres.errors import ArtifactError, ConfigError, DataError, EdgeresError, ModelError, TargetError
+from targets.environment import physical_memory
 from targets.messages import Message, MessageError
 from targets.pipes import Pipes
 
@@ -43,7 +44,7 @@ _SIGNALS = {
 
 
 def _memory() -> int:
-    return max(4 << 30, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return max(4 << 30, physical_memory())
 
 
 @dataclass(frozen=True)
@@ -143,10 +144,9 @@ class Sandbox:
         return f"the runtime's process was ended by {number.name}{meaning}"
 
     def _raised(self, method: str, error: dict[str, Any]) -> EdgeresError:
+        if (known := raised(error)) is not None:
+            return known
         kind, message = str(error.get("kind")), str(error.get("message"))
-        if kind in _ERRORS:
-            details = tuple(map(str, error.get("details") or ()))
-            return _ERRORS[kind](message, details=details, fix=error.get("fix"))
         if kind == "MemoryError":
             problem = f"the runtime's process ran out of memory during '{method}'"
             limit = f"{self._limits.memory_bytes:,} bytes of address space"
@@ -155,6 +155,10 @@ class Sandbox:
 
     def _error(self, message: str, *, fix: str | None = None) -> TargetError:
         return TargetError(message, details=self._pipes.last_lines(), fix=fix)
+
+    def lines(self) -> tuple[str, ...]:
+        """What the child has printed up to now, of every level: runtimes say there what they do not return."""
+        return self._pipes.all_lines()
 
     def close(self) -> None:
         """End the child and reap it; a call that runs in another thread ends with a TargetError."""
@@ -171,13 +175,23 @@ class Sandbox:
         self.close()
 
 
+def raised(error: dict[str, Any]) -> EdgeresError | None:
+    """The error that `targets.worker.describe_error` describes, where it is one of a user's."""
+    kind = _ERRORS.get(str(error.get("kind")))
+    if kind is None:
+        return None
+    details, fix = error.get("details"), error.get("fix")
+    lines = tuple(map(str, details)) if isinstance(details, list) else ()
+    return kind(str(error.get("message")), details=lines, fix=None if fix is None else str(fix))
+
+
 _REPLACE = "the file may be malformed, or not made for this runtime: convert it again, or choose another target"
 
 
 def _start(engine: str, limits: Limits) -> tuple[subprocess.Popen[bytes], Pipes]:
     request, requests = os.pipe()
     replies, reply = os.pipe()
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(__file__).absolute().parent.parent)  # not resolved: on a device it is a zip file without a name
     arguments = [str(value) for value in (os.getpid(), request, reply, limits.memory_bytes, engine)]
     try:
         process = subprocess.Popen(

@@ -89,6 +89,30 @@ CASE = ("STABLEHLO_CASE", 2, 23)
 ACTIVATIONS = ("", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")
 """Code of a fused activation -> name; empty for none."""
 
+_POOL = (5, {"stride_width": (1, 0), "stride_height": (2, 0), "filter_width": (3, 0), "filter_height": (4, 0)})
+OPTIONS: dict[str, tuple[int, dict[str, tuple[int, int]]]] = {
+    "CONV_2D": (
+        1,
+        {"stride_width": (1, 0), "stride_height": (2, 0), "dilation_width": (4, 1), "dilation_height": (5, 1)},
+    ),
+    "DEPTHWISE_CONV_2D": (
+        2,
+        {
+            "stride_width": (1, 0),
+            "stride_height": (2, 0),
+            "multiplier": (3, 0),
+            "dilation_width": (5, 1),
+            "dilation_height": (6, 1),
+        },
+    ),
+    "TRANSPOSE_CONV": (49, {"stride_width": (1, 0), "stride_height": (2, 0)}),
+    "AVERAGE_POOL_2D": _POOL,
+    "MAX_POOL_2D": _POOL,
+    "L2_POOL_2D": _POOL,
+}
+"""Operators whose numbers decide where they can run: the type of their options (union 1), and of each 32-bit number by
+name its slot and its default."""
+
 FUSED = {
     "CONV_2D": (1, 3),
     "DEPTHWISE_CONV_2D": (2, 4),

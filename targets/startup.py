@@ -13,7 +13,7 @@ from edgeres.progress import Progress, silent
 from edgeres.results import Start, Startup
 from targets.artifact import Artifact
 from targets.catalogue import open_session
-from targets.latency import machine_lock
+from targets.machine import machine_of
 from targets.stats import quantile
 from targets.target import Target
 
@@ -40,7 +40,7 @@ def measure(
         raise ValueError(f"expected starts >= {MIN_STARTS}, found {starts}")
     order, random = list(range(len(artifacts))), Random(seed)  # noqa: S311 - an order, not a secret
     found: list[list[Start]] = [[] for _ in artifacts]
-    with machine_lock():
+    with machine_of(target).lock():
         for done in range(1, starts + 1):
             random.shuffle(order)
             for place in order:

@@ -17,7 +17,10 @@ from edgeres.results import CompilerEstimate, Memory, Operators, Start
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether a target can run here: `why` not and how to `fix` it, or the runtime's `version`."""
+    """Whether a target can run here: `why` not and how to `fix` it, or the runtime's `version`.
+
+    Of one that can run, `why` says what it cannot do all the same.
+    """
 
     available: bool
     version: str | None = None
@@ -130,11 +133,11 @@ class Target(Protocol):
 
 @dataclass(frozen=True)
 class Compilation:
-    """What a compiler made of a model: the file for the device, and what it says of a run; nothing ran."""
+    """What a compiler made of a model: the file for the device, and what it says of a run, if anything; nothing ran."""
 
     file: bytes
-    estimate: CompilerEstimate
-    memory: Memory
+    estimate: CompilerEstimate | None
+    memory: Memory | None
     operators: Operators
 
 
@@ -148,6 +151,33 @@ class Compiler(Target, Protocol):
         Raises:
             ArtifactError: the bytes are not a well-formed flatbuffer.
             TargetError: the target is unavailable, takes no operator of the model, or its compiler dies on it.
+        """
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a target computes wrong in a model, for a reason that is known: a sentence, and how to avoid it."""
+
+    text: str
+    fix: str
+
+
+@runtime_checkable
+class Accelerator(Target, Protocol):
+    """A target that runs on another device than it seems to, or computes something wrong: it tells which, and what."""
+
+    def runs_on(self) -> str:
+        """What really runs a model here, as its runtime names it.
+
+        Raises:
+            TargetError: it cannot run here.
+        """
+
+    def faults(self, model: bytes) -> tuple[Fault, ...]:
+        """The known faults that a model meets, each found by running the operator, as far as there are any.
+
+        Raises:
+            EdgeresError: see `Target.open`.
         """
 
 
@@ -182,4 +212,5 @@ def require_available(target: Target) -> None:
     """
     found = target.check()
     if not found.available:
-        raise TargetError(f"the target '{target.name}' cannot run here: {found.why}", fix=found.fix)
+        place = "here" if getattr(target, "device", None) is None else "there"
+        raise TargetError(f"the target '{target.name}' cannot run {place}: {found.why}", fix=found.fix)

@@ -73,7 +73,7 @@ def serve(engine_name: str, requests: BinaryIO, replies: BinaryIO) -> None:
             values, blobs = getattr(engine, message.header["method"])(*message.blobs, **message.header["arguments"])
             pieces = pack({"values": values}, blobs)
         except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to hear of it
-            pieces = pack({"error": _describe(error)})
+            pieces = pack({"error": describe_error(error)})
         del message
         for piece in pieces:
             _write(replies, piece)
@@ -92,7 +92,8 @@ def _write(stream: BinaryIO, piece: bytes | memoryview) -> None:
         rest = rest[stream.write(rest) :]
 
 
-def _describe(error: Exception) -> dict[str, Any]:
+def describe_error(error: Exception) -> dict[str, Any]:
+    """An error as JSON values, from which `targets.sandbox.raised` makes it again; a bug's traceback is printed."""
     if isinstance(error, EdgeresError):
         kind = type(error).__name__
         return {"kind": kind, "message": error.message, "details": list(error.details), "fix": error.fix}

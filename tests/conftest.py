@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from tests.golden import Golden
 from tests.trained import Bundles, Trained, bundle_maker, train_tiny
 
 CIFAR10 = Path(__file__).parents[2] / "shared" / "data" / "cifar10-jpeg.tar.xz"
+
+_MNT_DETACH = 2
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Tests compare bits across processes; a training in this one would switch oneDNN on for all that come after it.
@@ -50,6 +53,25 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache for one test."""
     monkeypatch.setenv("EDGERES_CACHE", str(tmp_path / "own-cache"))
     return tmp_path / "own-cache"
+
+
+@pytest.fixture
+def disk_of(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """File systems of so many kilobytes."""
+    mounted: list[Path] = []
+    libc = ctypes.CDLL(None)  # the programs mount and umount take a minute where the table of mounts is long
+
+    def disk(kilobytes: int) -> Path:
+        place = tmp_path / f"disk{len(mounted)}"
+        place.mkdir()
+        if libc.mount(b"none", os.fsencode(place), b"tmpfs", 0, f"size={kilobytes}k".encode()):
+            pytest.skip("mounting a small file system is not permitted here")
+        mounted.append(place)
+        return place
+
+    yield disk
+    for place in mounted:
+        assert libc.umount2(os.fsencode(place), _MNT_DETACH) == 0
 
 
 @pytest.fixture(scope="session")

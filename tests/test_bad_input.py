@@ -12,8 +12,9 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -291,15 +292,9 @@ def test_a_demo_that_fails_leaves_nothing(refused: Refused) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(disk_of: Callable[[int], Path]) -> Path:
     """A file system of 64 kB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk], capture_output=True)  # noqa: S607
-    if mounted.returncode:
-        pytest.skip("mounting a small file system is not permitted here")
-    yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True)  # noqa: S607
+    return disk_of(64)
 
 
 def test_a_full_disk_is_2_and_leaves_nothing(refused: Refused, small_disk: Path) -> None:
@@ -307,6 +302,30 @@ def test_a_full_disk_is_2_and_leaves_nothing(refused: Refused, small_disk: Path)
     refused(f"report bundle --out {small_disk}/new.html", 2, "no space is left")
     refused(f"train resnet8 --epochs 1 --data {OK} --out {small_disk}/new", 2, "free some space")
     assert contents(small_disk) == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("evaluate bundle --data digits --images 250 --json {disk}/new.json", "no space is left"),
+        ("evaluate bundle --data digits --images 20 --history {disk}/new.sqlite", "full"),
+        ("profile bundle --json {disk}/new.json", "no space is left"),
+        ("inspect model.keras --json {disk}/new.json", "no space is left"),
+        ("embed bundle --platform python --out {disk}/new", "no space is left"),
+        ("embed bundle --platform web --out {disk}/new", "no space is left"),
+        ("report bundle --markdown {disk}/new.md --out {disk}/new.html", "no space is left"),
+    ],
+)
+def test_a_disk_that_is_full_in_any_other_command_is_2_and_stays_empty(
+    line: str, words: str, place: Path, disk_of: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    disk = disk_of(4)
+    monkeypatch.chdir(place)
+    assert run(line.format(disk=disk).split()) == 2
+    err = capfd.readouterr().err
+    assert words in err
+    assert "Traceback" not in err
+    assert [path for path in disk.rglob("*") if path.stat().st_size] == []
 
 
 def test_a_cache_that_is_full_is_2(refused: Refused, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,12 @@ names are hostile until `literals.py` has written them.
 from __future__ import annotations
 
 APPS = {
+    "android": "converters.apps.android.writer:write",
     "c": "converters.apps.c.writer:write",
+    "flutter": "converters.apps.flutter.writer:write",
+    "ios": "converters.apps.ios.writer:write",
     "python": "converters.apps.python.writer:write",
+    "react-native": "converters.apps.react_native.writer:write",
     "web": "converters.apps.web.writer:write",
 }
 """Platform -> "module:attribute" of `write(source: Source) -> dict[str, bytes]`, the files of the app by their path."""

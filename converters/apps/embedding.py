@@ -87,7 +87,7 @@ def is_untouched(folder: Path) -> bool:
 
 
 def _require_room(source: Source, flash_bytes: int) -> None:
-    if (needed := len(source.model)) > flash_bytes:
+    if (needed := len(source.bare_model)) > flash_bytes:
         raise ConfigError(
             f"the model has {needed:,} bytes, the flash {flash_bytes:,}",
             fix="convert with a recipe that leaves less (slim-int8, int4), or name a larger --flash",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from converters.metadata.attachment import detached
 from edgeres.bundle import LABELS, MANIFEST, MODEL, Bundle, Golden, is_bundle, open_bundle
 from edgeres.errors import ArtifactError, ConfigError, ModelError
 from edgeres.preprocess import Preprocess
@@ -13,8 +14,6 @@ from edgeres.records import encode
 from targets.classifier import check_classifier
 from targets.flatbuffer import walk
 from targets.graph import Graph, Tensor
-
-_PROBABILITIES = ("SOFTMAX", "LOGISTIC")
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,11 @@ class Source:
         return self.bundle.manifest.name
 
     @property
+    def bare_model(self) -> bytes:
+        """The model without its metadata: what a device needs that has the labels elsewhere, and little memory."""
+        return detached(self.model)
+
+    @property
     def contract(self) -> Preprocess:
         """How pixels become the model's input."""
         return self.bundle.manifest.preprocess
@@ -53,10 +57,7 @@ class Source:
     @property
     def gives_probabilities(self) -> bool:
         """Whether the model ends in a softmax or a sigmoid; else its scores are logits."""
-        operators = [operator.kind for operator in self.graph.main.operators]
-        while operators and operators[-1] in ("QUANTIZE", "DEQUANTIZE"):
-            operators.pop()
-        return bool(operators) and operators[-1] in _PROBABILITIES
+        return self.graph.gives_probabilities
 
     def description(self) -> dict[str, Any]:
         """What an app that reads JSON has to know, as JSON values."""

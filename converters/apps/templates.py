@@ -21,3 +21,9 @@ def filled(path: Path, **values: object) -> bytes:
 def taken(folder: Path, *names: str) -> dict[str, bytes]:
     """Files of a folder by their names, as they are."""
     return {name: (folder / name).read_bytes() for name in names}
+
+
+def taken_whole(folder: Path, *, without: tuple[str, ...] = ("README.md",)) -> dict[str, bytes]:
+    """All files of a folder and its sub-folders by their paths, as they are, but those of the names in `without`."""
+    names = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file())
+    return taken(folder, *(name for name in names if name not in without))

@@ -23,6 +23,7 @@ from converters.quantization import calibration
 from converters.quantization.initial_ranges import calibrate, settle_weights
 from converters.quantization.layout import SCOPE, annotate, scheme
 from converters.quantization.standalone_norms import stand_alone
+from converters.shortcuts import widened
 from converters.steps import AwareStep
 from edgeres.errors import ModelError
 from edgeres.keras_file import read_keras_file
@@ -61,7 +62,7 @@ def run(settings: AwareStep, job: Job, source: Path, state: Path) -> bytes:
         settle_weights(model)
     content = to_flatbuffer(model, trained_int8=True)
     _prove_parity(model, content, next(_batches(job, _IMAGES)))
-    return content
+    return widened(content) if settings.shortcuts == "3x3" else content
 
 
 def rounded(model: Any, settings: AwareStep) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -65,6 +65,16 @@ class Split:
         """
         with self._named(position):
             return contract.geometry(self.read(position))
+
+    def taken(self, position: int, contracts: Sequence[Preprocess]) -> tuple[list[Pixels], bytes]:
+        """The image at `position` as each contract's `geometry`, and its `digest`; it is read once for all.
+
+        Raises:
+            DataError: see `decode`.
+        """
+        with self._named(position):
+            content = self.read(position)
+            return [contract.geometry(content) for contract in contracts], content_digest(content)
 
     def picture(self, position: int, *, exif: bool = True) -> Pixels:
         """The image at `position` in its own size: uint8 (h, w, 3) RGB.

@@ -1,4 +1,4 @@
-"""What a reader should know of the conditions that a latency was measured under, in sentences."""
+"""What a reader should know of how artifacts were measured, in sentences: the conditions, and what is missing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from edgeres.results import ArtifactResult, Conditions
 
 
 def remarks(artifacts: Iterable[ArtifactResult]) -> list[str]:
-    """One sentence for each flag; those with the same words for several artifacts once, with all their names."""
+    """One sentence for each flag, and for each part that could not be measured.
+
+    Those with the same words for several artifacts stand once, with all their names.
+    """
     names: dict[str, list[str]] = {}
     for artifact in artifacts:
         for text in _texts(artifact):
@@ -16,7 +19,18 @@ def remarks(artifacts: Iterable[ArtifactResult]) -> list[str]:
     return [f"{', '.join(dict.fromkeys(owners))}: {text}" for text, owners in names.items()]
 
 
+_PARTS = {"energy": "energy", "operators.timed": "times of operators"}
+
+
 def _texts(artifact: ArtifactResult) -> Iterator[str]:
+    if artifact.proof and artifact.proof.device:
+        yield f"{artifact.target} is {artifact.proof.device}"
+    yield from _conditions(artifact)
+    for part, why in (artifact.unmeasured or {}).items():
+        yield f"{_PARTS.get(part, part)} not measured: {why.message}{f'; {why.fix}' if why.fix else ''}"
+
+
+def _conditions(artifact: ArtifactResult) -> Iterator[str]:
     found = artifact.latency.conditions if artifact.latency else None
     if found is None:
         return

@@ -9,8 +9,9 @@ from rich.text import Text
 from edgeres.data.audit import Audit, Extent
 from edgeres.data.dataset import SPLITS
 from edgeres.data.duplicates import Group
+from edgeres.printable import clean
 from edgeres.report.terminal import output, plain_table
-from edgeres.report.wording import NONE, clean
+from edgeres.report.wording import NONE
 
 SHOWN = 20
 """So many classes, and findings of a kind, are printed; the page and the JSON hold more."""

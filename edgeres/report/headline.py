@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeres.preprocess import Preprocess
+from edgeres.report.parity import statement
 from edgeres.report.story import Comparison, Story
-from edgeres.report.wording import NOT_PROVED, difference, level, number, points, size, spoken, times
+from edgeres.report.wording import NOT_MEASURED, NOT_PROVED, difference, level, number, points, size, spoken, times
 from edgeres.results import Accuracy, ArtifactResult, Latency
 
 DROP_MEANING = {
@@ -114,7 +115,22 @@ def sentences(story: Story) -> tuple[Sentence, ...]:
         for artifact in artifacts
         if artifact.proof and not artifact.proof.passed
     ]
-    said += [_about(comparison, artifact) for comparison in story.comparisons for artifact in comparison.others]
+    said += [
+        Sentence(artifact.name, f"{statement(artifact.parity)}.")
+        for artifact in artifacts
+        if artifact.parity and not artifact.parity.passed
+    ]
+    said += [
+        Sentence(f"{artifact.name} on {artifact.target}", f"{NOT_MEASURED}: {artifact.failure.message}.")
+        for artifact in artifacts
+        if artifact.failure
+    ]
+    said += [
+        _about(comparison, artifact)
+        for comparison in story.comparisons
+        for artifact in comparison.others
+        if artifact.failure is None
+    ]
     said += [
         Sentence(bundle.name, f"is {size(bundle.size_bytes)}; neither its accuracy nor its speed was measured.")
         for bundle in story.unmeasured

@@ -17,6 +17,7 @@ from typing import Any
 from edgeres import __version__
 from edgeres.data import Split
 from edgeres.errors import DataError, require
+from edgeres.printable import clean
 from edgeres.report import distributions, headline, intervals, plots, provenance, table
 from edgeres.report.chart import Chart
 from edgeres.report.conditions import remarks
@@ -28,7 +29,7 @@ from edgeres.report.lead import lead, outstanding
 from edgeres.report.samples import Samples, first_images, golden_samples, reopened
 from edgeres.report.score_table import ScoreTable, score_table
 from edgeres.report.story import Comparison, Story
-from edgeres.report.wording import clean, percent, spoken
+from edgeres.report.wording import percent, spoken
 
 jinja2 = require("jinja2", extra="report", purpose="the HTML report")
 markupsafe = require("markupsafe", extra="report", purpose="the HTML report")
@@ -148,7 +149,7 @@ def asset(name: str) -> str:
 
 def trusted(content: str) -> Any:
     """Our own files, and plotly's, go into the page as they are."""
-    return markupsafe.Markup(content)
+    return markupsafe.Markup(content)  # nosec B704
 
 
 def environment() -> Any:
@@ -174,7 +175,7 @@ def _clean(value: Any) -> Any:
 
 def inline_json(figure: str) -> Any:
     """JSON inside a script element: no `<`, so that nothing in it can end the element."""
-    return markupsafe.Markup(re.sub("[<>&\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", figure))
+    return markupsafe.Markup(re.sub("[<>&\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", figure))  # nosec B704
 
 
 def _pretty(value: Any) -> Any:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from edgeres.printable import clean
 from edgeres.report.conditions import remarks
 from edgeres.report.headline import model_facts, sentences
 from edgeres.report.provenance import machines
 from edgeres.report.score_table import score_table
 from edgeres.report.story import Comparison, Story
 from edgeres.report.table import Grid, grid, startup_grid
-from edgeres.report.wording import Figure, clean
+from edgeres.report.wording import Figure
 
 _SPECIAL = re.compile(r"([\\`*|<>\[\]&#~]|(?<![^\W_])_|_(?![^\W_]))")
 

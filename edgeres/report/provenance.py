@@ -22,9 +22,9 @@ _FIRST = ("cpu", "machine", "cores", "instructions", "governor", "load", "memory
 _LOAD = "load"
 
 
-def environment(source: ResultSource) -> dict[str, str]:
-    """The machine of a result, nested entries joined with a dot, what matters most first."""
-    flat = dict(_flat(source.result.environment))
+def environment(values: Mapping[str, Any]) -> dict[str, str]:
+    """A machine, nested entries joined with a dot, what matters most first."""
+    flat = dict(_flat(values))
     return {name: flat[name] for name in sorted(flat, key=_rank)}
 
 
@@ -50,19 +50,30 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 def machines(story: Story) -> tuple[tuple[str, dict[str, str]], ...]:
     """The environments, each with the files measured in it; those that differ in their load alone are told once."""
-    grouped: dict[tuple[tuple[str, str], ...], list[ResultSource]] = {}
+    grouped: dict[tuple[tuple[str, str], ...], list[tuple[str, str | None]]] = {}
     for source in story.results:
-        lasting = tuple((name, value) for name, value in environment(source).items() if name != _LOAD)
-        grouped.setdefault(lasting, []).append(source)
+        named = f"{source.path.name} ({source.result.created})"
+        for device, values in _machines(source):
+            everything = environment(values)
+            lasting = tuple((name, value) for name, value in everything.items() if name != _LOAD)
+            grouped.setdefault(lasting, []).append((f"{named}{device}", everything.get(_LOAD)))
     found = []
-    for lasting, sources in grouped.items():
+    for lasting, measured in grouped.items():
         values = dict(lasting)
-        loads = dict.fromkeys(load for source in sources if (load := environment(source).get(_LOAD)))
-        if loads:
+        if loads := dict.fromkeys(load for _, load in measured if load):
             values[_LOAD] = ", ".join(loads)
-        names = ", ".join(f"{source.path.name} ({source.result.created})" for source in sources)
+        names = ", ".join(name for name, _ in measured)
         found.append((names, {name: values[name] for name in sorted(values, key=_rank)}))
     return tuple(found)
+
+
+def _machines(source: ResultSource) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The machines on which something of a result was measured, with what to say of each."""
+    rows = source.result.artifacts
+    if not rows or any(row.device is None and row.failure is None for row in rows):
+        yield "", source.result.environment
+    for name, values in {row.device.name: row.device.environment for row in rows if row.device}.items():
+        yield f", {name}", values
 
 
 def methods(story: Story) -> tuple[tuple[str, str, str, str], ...]:

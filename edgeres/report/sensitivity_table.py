@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
+from edgeres.printable import clean
 from edgeres.report.sensitivity_wording import recommended, wording_of
 from edgeres.report.terminal import output, plain_table
-from edgeres.report.wording import NONE, clean, interval, number
+from edgeres.report.wording import NONE, interval, number
 from edgeres.sensitivity import Cell, Findings
 
 

@@ -7,10 +7,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgeres.bundle import MODEL, Bundle, Golden
-from edgeres.results import ArtifactResult, DataRecord, Result
+from edgeres.results import ArtifactResult, DataRecord, Result, without_what_is_there
 from edgeres.training.run import History, RunConfig
 
-_PARTS = ("accuracy", "latency", "memory", "operators", "startup", "estimate", "proof")
+_PARTS = (
+    "accuracy",
+    "latency",
+    "memory",
+    "operators",
+    "startup",
+    "estimate",
+    "proof",
+    "failure",
+    "parity",
+    "throughput",
+    "energy",
+)
 
 
 @dataclass(frozen=True)
@@ -157,7 +169,7 @@ def _merged(one: ArtifactResult | None, two: ArtifactResult) -> ArtifactResult |
         if first is not None and second is not None and first != second:
             return None
         parts[name] = second if first is None else first
-    return replace(one, **parts)
+    return without_what_is_there(replace(one, **parts, device=one.device or two.device), two)
 
 
 def _by_target(artifacts: Sequence[ArtifactResult]) -> tuple[ArtifactResult, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from edgeres.report.story import Comparison
-from edgeres.report.wording import NONE, Figure, percent, points, quantity, size, times
+from edgeres.report.wording import NONE, Figure, percent, points, precisions, quantity, size, times
 from edgeres.results import ArtifactResult, CompilerEstimate, Operators, Startup
 
 COLUMNS = (
@@ -133,5 +133,5 @@ def _delegated(operators: Operators | None) -> Figure:
         return Figure(NONE)
     by = f"by {operators.delegate}" if operators.delegate and operators.delegated else ""
     left = ", ".join(f"{count}\N{NO-BREAK SPACE}{kind}" for kind, count in sorted((operators.left or {}).items()))
-    notes = (by, f"left out: {left}" if left else "")
+    notes = (by, f"left out: {left}" if left else "", precisions(operators))
     return Figure(f"{operators.delegated} of {operators.nodes}", "; ".join(filter(None, notes)))

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgeres.printable import clean
 from edgeres.report.conditions import remarks
+from edgeres.report.operator_table import HEADS as OPERATOR_HEADS
+from edgeres.report.operator_table import operator_table
+from edgeres.report.parity import parity_flips, parity_line
 from edgeres.report.score_table import score_table
-from edgeres.report.wording import NONE, NOT_PROVED, clean, difference, interval, number, size
+from edgeres.report.throughput_table import ENERGY_HEADS, RATE_HEADS, energy_rows, rate_rows
+from edgeres.report.wording import (
+    NONE,
+    NOT_MEASURED,
+    NOT_PROVED,
+    difference,
+    interval,
+    number,
+    precisions,
+    size,
+)
 from edgeres.results import (
     Accuracy,
     ArtifactResult,
@@ -39,13 +53,15 @@ _PLAIN_WIDTH = 240  # where there is no terminal whose width could be asked: a l
 def print_result(result: Result) -> None:
     """Print what a result holds, as tables: accuracies and scores, latencies or else memory, estimates, starts."""
     console = output()
-    for line in unproved(result):
+    for line in (*failures(result.artifacts), *unproved(result)):
         console.print(Text(clean(line), style="red"))
     if any(artifact.accuracy for artifact in result.artifacts):
         console.print(accuracy_table(result))
         scores = score_table(result.artifacts, result.data, label=lambda artifact: artifact.name)
         if scores is not None:
             console.print(plain_table(scores.heads, scores.rows))
+        for sentence in _parities(result):
+            console.print(sentence)
     if any(artifact.latency for artifact in result.artifacts):
         console.print(latency_table(result))
     if any(map(_untimed, result.artifacts)):
@@ -54,8 +70,20 @@ def print_result(result: Result) -> None:
         console.print(estimate_table(result))
     if any(artifact.startup for artifact in result.artifacts):
         console.print(startup_table(result))
+    for heads, rows in ((RATE_HEADS, rate_rows(result.artifacts)), (ENERGY_HEADS, energy_rows(result.artifacts))):
+        if rows:
+            console.print(plain_table(heads, rows))
+    for artifact in result.artifacts:
+        if (operators := operator_table(artifact)) is not None:
+            console.print(plain_table(OPERATOR_HEADS, operators.rows, title=operators.title))
     for remark in remarks(result.artifacts):
         console.print(Text(clean(remark), style="yellow"))
+
+
+def failures(artifacts: Iterable[ArtifactResult]) -> list[str]:
+    """A line for each device on which nothing was measured, with the reason."""
+    failed = {artifact.target: artifact.failure for artifact in artifacts if artifact.failure}
+    return [f"{NOT_MEASURED} on {target}: {failure.message}" for target, failure in failed.items()]
 
 
 def unproved(result: Result) -> list[str]:
@@ -65,6 +93,15 @@ def unproved(result: Result) -> list[str]:
         for artifact in result.artifacts
         if (proof := artifact.proof) and not proof.passed
     ]
+
+
+def _parities(result: Result) -> Iterator[Text]:
+    """What is to be said of Keras files beside their flatbuffers, and every image that changes class."""
+    labels = (result.data.labels if result.data else None) or ()
+    for artifact in result.artifacts:
+        if artifact.parity and (line := parity_line(artifact)):
+            yield Text(clean(line), style="" if artifact.parity.passed else "red")
+            yield from (Text(clean(f"  {flip}")) for flip in parity_flips(artifact, labels))
 
 
 def output() -> Console:
@@ -131,7 +168,8 @@ def memory_table(result: Result) -> Table:
 
 
 def _untimed(artifact: ArtifactResult) -> bool:
-    return artifact.memory is not None and artifact.latency is None and artifact.estimate is None
+    measured = artifact.memory is not None or artifact.operators is not None
+    return measured and artifact.latency is None and artifact.estimate is None
 
 
 def estimate_table(result: Result) -> Table:
@@ -151,9 +189,9 @@ def _estimate(estimate: CompilerEstimate) -> list[str]:
     return [f"{estimate.inference_ms:.3g} ms", f"{estimate.cycles:,}", *map(size, memories)]
 
 
-def plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+def plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> Table:
     """A table of texts, in the style of the others."""
-    table = Table(box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, title=Text(clean(title)) if title else None, title_justify="left", pad_edge=False)
     for head in heads:
         table.add_column(head, overflow="fold")
     for row in rows:
@@ -215,4 +253,5 @@ def _operators(operators: Operators | None) -> str:
         return NONE
     by = f" by {operators.delegate}" if operators.delegate and operators.delegated else ""
     left = ", ".join(f"{count} {kind}" for kind, count in sorted((operators.left or {}).items()))
-    return f"{operators.delegated} of {operators.nodes}{by}{f'; left: {left}' if left else ''}"
+    parts = (f"{operators.delegated} of {operators.nodes}{by}", left and f"left: {left}", precisions(operators))
+    return "; ".join(filter(None, parts))

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from dataclasses import dataclass
 
-from edgeres.results import Estimate, Proof
+from edgeres.printable import clean
+from edgeres.results import Estimate, Operators, Proof
 
 NONE = "–"
 
 NOT_PROVED = "NOT PROVED"
+NOT_MEASURED = "NOT MEASURED"
 
 
 def difference(proof: Proof) -> str:
-    """How far a target is from the reference kernels."""
-    return (
+    """How far a target is from the reference kernels, and the known faults that explain it."""
+    text = (
         f"differs from the reference kernels by {proof.largest:.3g}, accepted {proof.accepted:.3g}; "
         f"labels that differ: {proof.flips} of {proof.images}"
     )
+    if proof.faults:
+        text += f"; {'; '.join(proof.faults)}"
+    return f"{text}. Fix: {proof.fix}" if proof.fix else text
 
 
 @dataclass(frozen=True)
@@ -30,18 +34,10 @@ class Figure:
     verdict: str = ""
 
 
-def clean(text: str) -> str:
-    """Text without what a page or a terminal would act on: control, surrogate and text-direction characters."""
-    return "".join("\N{REPLACEMENT CHARACTER}" if _acts(character) else character for character in text)
-
-
-def _acts(character: str) -> bool:
-    return (
-        unicodedata.category(character) in ("Cc", "Cs")
-        or "\u202a" <= character <= "\u202e"
-        or ("\u2066" <= character <= "\u2069")
-        or character in "\u061c\u200e\u200f"
-    )
+def precisions(operators: Operators) -> str:
+    """What the operators computed in, `computed in int8: 52, float32: 2`; empty where the runtime does not tell."""
+    types = ", ".join(f"{name}: {count}" for name, count in (operators.precision or {}).items())
+    return f"computed in {types}" if types else ""
 
 
 def shortened(text: str, length: int = 28) -> str:

@@ -6,11 +6,30 @@ of 1. Raw samples (rounds, predictions) are kept beside every figure that was co
 
 from __future__ import annotations
 
-from edgeres.results.accuracy import Accuracy, Calibration, DataRecord, Divergence, Flip
+from edgeres.results.accuracy import Accuracy, Calibration, DataRecord, Divergence, Flip, Parity
 from edgeres.results.estimate import Estimate
-from edgeres.results.execution import CompilerEstimate, Download, Memory, Operators, OperatorTime, OperatorTimes, Proof
-from edgeres.results.latency import BAND, Condition, Conditions, Latency, Start, Startup, Trend
-from edgeres.results.result import MACHINE, SCHEMA, ArtifactResult, Result, merged, read_result
+from edgeres.results.execution import (
+    CompilerEstimate,
+    DeviceRecord,
+    Download,
+    Failure,
+    Memory,
+    Operators,
+    OperatorTime,
+    OperatorTimes,
+    Proof,
+)
+from edgeres.results.latency import BAND, Condition, Conditions, Energy, Latency, Rate, Start, Startup, Trend
+from edgeres.results.result import (
+    MACHINE,
+    SCHEMA,
+    ArtifactResult,
+    Result,
+    merged,
+    part_of,
+    read_result,
+    without_what_is_there,
+)
 
 __all__ = [
     "BAND",
@@ -23,20 +42,27 @@ __all__ = [
     "Condition",
     "Conditions",
     "DataRecord",
+    "DeviceRecord",
     "Divergence",
     "Download",
+    "Energy",
     "Estimate",
+    "Failure",
     "Flip",
     "Latency",
     "Memory",
     "OperatorTime",
     "OperatorTimes",
     "Operators",
+    "Parity",
     "Proof",
+    "Rate",
     "Result",
     "Start",
     "Startup",
     "Trend",
     "merged",
+    "part_of",
     "read_result",
+    "without_what_is_there",
 ]

@@ -72,6 +72,21 @@ class Flip:
 
 
 @dataclass(frozen=True)
+class Parity:
+    """Whether the flatbuffer of a Keras file computes what Keras itself computes, on the first `images` of the data.
+
+    `largest`: the largest difference of a probability; `accepted`: the most that passes. `flips`: every image that the
+    two take for different classes, `baseline` being what Keras says.
+    """
+
+    passed: bool
+    images: int
+    largest: float
+    accepted: float
+    flips: tuple[Flip, ...]
+
+
+@dataclass(frozen=True)
 class Accuracy:
     """Classification accuracy; the comparisons are against the result's baseline, on the same images.
 

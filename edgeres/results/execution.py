@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from edgeres.results.estimate import Estimate
 
@@ -24,6 +25,7 @@ class OperatorTime:
     """One operator of the file, by its `index` there: its `kind`, the `layer` it computes, whether a delegate ran it.
 
     `time_ms`: of one inference. `activation_bytes`: of the tensors it writes; `weight_bytes`: of its constants.
+    `runs_ms`: of each run; `events`: of how many readings of the clock each is the sum.
     """
 
     index: int
@@ -33,19 +35,24 @@ class OperatorTime:
     time_ms: Estimate
     activation_bytes: int
     weight_bytes: int
+    events: int = 1
+    runs_ms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class OperatorTimes:
     """The time of every operator over so many `runs` with profiling on, in the order of the file.
 
-    `total_ms` is that of the whole inference meanwhile, `sum_ms` that of all operators.
+    `sum_ms` is that of all operators of a run together, `total_ms` that of a whole inference without the profiler, in
+    turn with those, `totals_ms` each of them. An operator that a delegate has joined with another has no time of its
+    own.
     """
 
     runs: int
     total_ms: Estimate
     sum_ms: Estimate
     each: tuple[OperatorTime, ...]
+    totals_ms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,8 @@ class Operators:
     """What ran where: `nodes` of the plan before delegation, how many of them a `delegate` took.
 
     `kinds` counts the operators of the file; `left` counts those that no delegate took; `time_ms` is per operator,
-    `timed` per operator with intervals and bytes.
+    `timed` per operator with intervals and bytes. `precision` counts the operators of the runtime's own graph by the
+    type that they compute in, where it tells. `partitions`: the parts that a compiler for NPUs made of them.
     """
 
     nodes: int
@@ -63,14 +71,20 @@ class Operators:
     left: dict[str, int] | None = None
     time_ms: dict[str, float] | None = None
     timed: OperatorTimes | None = None
+    precision: dict[str, int] | None = None
+    partitions: int | None = None
 
 
 @dataclass(frozen=True)
 class Proof:
-    """Whether a target computed what the reference kernels compute, on `images` random images of the model's input.
+    """Whether a target computed what the reference kernels compute, on `images` images of the model's input.
+
+    They are random, or the first of the bundle's golden inputs (`golden`).
 
     `largest`: the largest difference of a score, in quantization steps of an integer output, else in the scores' own
-    unit; `accepted`: the most that the target is allowed. `flips`: images whose top-1 class differs.
+    unit; `accepted`: the most that the target is allowed. `flips`: images whose top-1 class differs. `device`: what
+    really ran it, as the runtime names it, where that is not the target's name. `faults`: known faults of the target's
+    that the model meets, which fail the proof, and the `fix` for them.
     """
 
     passed: bool
@@ -78,6 +92,34 @@ class Proof:
     largest: float
     accepted: float
     flips: int
+    device: str | None = None
+    faults: tuple[str, ...] | None = None
+    fix: str | None = None
+    golden: bool = False
+
+
+@dataclass(frozen=True)
+class DeviceRecord:
+    """The device that an artifact ran on, where that is not the machine on which edgeres did.
+
+    `environment`: its hardware and software, in the words of the result's. `reconnects`: how often the connection was
+    lost meanwhile, and made again. `witnessed`: what was noted on it during the measurement, where that is more than
+    the other records hold.
+    """
+
+    name: str
+    environment: dict[str, Any]
+    reconnects: int = 0
+    witnessed: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an artifact has no figures on a device, or lacks one that was asked for: the error, and what to do."""
+
+    message: str
+    details: tuple[str, ...] = ()
+    fix: str | None = None
 
 
 @dataclass(frozen=True)

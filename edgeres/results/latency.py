@@ -90,3 +90,38 @@ class Startup:
     load_bytes: Estimate
     peak_bytes: Estimate
     starts: tuple[Start, ...]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Images in a second: `processes` side by side with so many `threads` each, `batch` images at a time.
+
+    `rates`: of each round, whose median it is. `scaling`: over the first way, one image on one thread, paired round by
+    round; None for that one.
+    """
+
+    threads: int
+    processes: int
+    batch: int
+    images_per_s: Estimate
+    rates: tuple[float, ...] = ()
+    scaling: Estimate | None = None
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Energy of one inference, by a counter of the whole package or machine.
+
+    `source`: the counters. `gross_mj`: millijoules of the machine during an inference; `inference_mj`: less those that
+    it takes idle for as long. `idle_w`: watts of the idle machine. `idle_watts`, `inferences_mj` (gross),
+    `inferences_ms`: of each round. `saving`: the baseline's gross energy ÷ this, paired round by round.
+    """
+
+    source: str
+    idle_w: Estimate
+    gross_mj: Estimate
+    inference_mj: Estimate
+    idle_watts: tuple[float, ...] = ()
+    inferences_mj: tuple[float, ...] = ()
+    inferences_ms: tuple[float, ...] = ()
+    saving: Estimate | None = None

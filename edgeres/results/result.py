@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from edgeres.records import read_versioned, write_json
-from edgeres.results.accuracy import Accuracy, DataRecord
-from edgeres.results.execution import CompilerEstimate, Download, Memory, Operators, Proof
-from edgeres.results.latency import Latency, Startup
+from edgeres.results.accuracy import Accuracy, DataRecord, Parity
+from edgeres.results.execution import CompilerEstimate, DeviceRecord, Download, Failure, Memory, Operators, Proof
+from edgeres.results.latency import Energy, Latency, Rate, Startup
 
 SCHEMA = "edgeres.result/1"
 
@@ -20,7 +20,10 @@ MACHINE = ("cpu", "machine", "cores", "instructions", "governor", "memory_bytes"
 
 @dataclass(frozen=True)
 class ArtifactResult:
-    """One artifact on one target. `path` is as the user gave it, `sha256` that of the flatbuffer that ran."""
+    """One artifact on one target. `path` is as the user gave it, `sha256` that of the flatbuffer that ran.
+
+    `unmeasured`: why a part that was asked for is not there, by the name of its field, e.g. `operators.timed`.
+    """
 
     name: str
     path: str
@@ -36,6 +39,12 @@ class ArtifactResult:
     startup: Startup | None = None
     estimate: CompilerEstimate | None = None
     proof: Proof | None = None
+    parity: Parity | None = None
+    throughput: tuple[Rate, ...] | None = None
+    energy: Energy | None = None
+    device: DeviceRecord | None = None
+    failure: Failure | None = None
+    unmeasured: dict[str, Failure] | None = None
 
 
 def _now() -> str:
@@ -51,6 +60,10 @@ class Result:
     data: DataRecord | None = None
     schema: str = SCHEMA
     created: str = field(default_factory=_now)
+
+    def environment_of(self, artifact: ArtifactResult) -> dict[str, Any]:
+        """The machine that one of its artifacts was measured on."""
+        return artifact.device.environment if artifact.device else self.environment
 
     def write(self, path: Path) -> None:
         """Write as JSON, atomically."""
@@ -85,14 +98,33 @@ def _key(artifact: ArtifactResult) -> tuple[str, str, str]:
     return artifact.name, artifact.sha256, artifact.target
 
 
+_PARTS = ("accuracy", "latency", "memory", "operators", "startup", "estimate", "throughput", "energy", "failure")
+_SHARED = ("download_bytes", "proof", "parity", "device")
+
+
 def _joined(one: ArtifactResult, two: ArtifactResult) -> ArtifactResult:
     if one.baseline != two.baseline:
         raise ValueError(f"{one.name} is the baseline of only one of the results")
     parts = {}
-    for name in ("accuracy", "latency", "memory", "operators", "startup", "estimate"):
+    for name in _PARTS:
         first, second = getattr(one, name), getattr(two, name)
         if first is not None and second is not None:
             raise ValueError(f"both results hold the {name} of {one.name}")
         parts[name] = second if first is None else first
-    shared = {name: getattr(one, name) or getattr(two, name) for name in ("download_bytes", "proof")}
-    return replace(one, **shared, **parts)
+    shared = {name: getattr(one, name) or getattr(two, name) for name in _SHARED}
+    return without_what_is_there(replace(one, **shared, **parts), two)
+
+
+def without_what_is_there(joined: ArtifactResult, other: ArtifactResult) -> ArtifactResult:
+    """What neither of two results has measured: `joined` has the parts of both, and its own `unmeasured` alone."""
+    missing = {**(other.unmeasured or {}), **(joined.unmeasured or {})}
+    left = {name: why for name, why in missing.items() if part_of(joined, name) is None}
+    return replace(joined, unmeasured=left or None)
+
+
+def part_of(artifact: ArtifactResult, name: str) -> Any:
+    """What an artifact holds under the name of a field, e.g. `operators.timed`; None where it was not measured."""
+    found: Any = artifact
+    for field_name in name.split("."):
+        found = getattr(found, field_name, None)
+    return found

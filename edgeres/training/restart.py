@@ -32,4 +32,4 @@ def restart(problem: PeerLostError) -> None:
     command = [sys.executable, *sys.orig_argv[1:]]
     if "--resume" not in command:
         command.append("--resume")
-    os.execve(sys.executable, command, {**os.environ, _COUNT: f"{count} {problem.done}"})  # noqa: S606 - the very command
+    os.execve(sys.executable, command, {**os.environ, _COUNT: f"{count} {problem.done}"})  # noqa: S606 - the very command # nosec B606

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from edgeres.errors import ConfigError, suggestion
+from edgeres.records import shown
+from edgeres.yaml_text import parse_yaml, read_yaml
 
 
 class _Group(BaseModel):
@@ -207,8 +208,8 @@ def with_overrides(values: dict[str, Any], overrides: Iterable[str]) -> dict[str
         if not (equals and path):
             raise ConfigError(f"--set {override}: expected key=value", fix="for example --set mixup=0.2")
         try:
-            value = yaml.safe_load(text)
-        except (ValueError, yaml.YAMLError, RecursionError):
+            value = parse_yaml(text)
+        except ValueError:
             raise ConfigError(f"--set {override}: '{text}' is not a YAML value", fix="quote it") from None
         values = _with(values, path.split("."), value, override)
     return values
@@ -232,7 +233,7 @@ def schema_error(problem: ValidationError, *, where: str, known: Any) -> ConfigE
         return ConfigError(f"{where}: unknown key '{key}'", fix=suggestion(str(finding["loc"][-1]), known))
     if finding["type"] == "value_error":  # from a validator of ours, whose words need nothing added
         return ConfigError(f"{where}: {finding['ctx']['error']}", fix="give settings that fit together")
-    found = f", found {finding['input']!r}" if not isinstance(finding["input"], dict) else ""
+    found = f", found {shown(finding['input'])}" if not isinstance(finding["input"], dict) else ""
     told = "expected a mapping of keys to values" if finding["type"] == "model_type" else finding["msg"].lower()
     message = f"{where}: {key or 'the document'}: {told}{found}"
     return ConfigError(message, fix="give a value that fits")
@@ -251,11 +252,11 @@ def read_mapping(path: Path) -> dict[str, Any]:
         ConfigError: absent, not UTF-8, not YAML, not a mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path)
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist", fix="name an existing YAML file") from None
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as problem:  # ValueError: not UTF-8, no such date
-        reason = problem.strerror if isinstance(problem, OSError) else " ".join(str(problem).split())
+    except (OSError, ValueError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else problem
         raise ConfigError(f"{path} is not readable as YAML: {reason}", fix="correct the file") from problem
     if not isinstance(content, dict):
         found = "nothing" if content is None else type(content).__name__

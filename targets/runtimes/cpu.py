@@ -8,11 +8,10 @@ Runs ai-edge-litert, or tflite-runtime where that is what is installed; see `int
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import metadata
 
 from edgeres.errors import ConfigError
-from targets.runtimes.interpreter import installed_package
-from targets.runtimes.session import EngineSession, classifier_graph
+from targets.runtimes.interpreter import available
+from targets.runtimes.session import EngineSession, Launch, classifier_graph
 from targets.sandbox import Limits
 from targets.target import Availability, Tolerance, require_available
 
@@ -38,19 +37,12 @@ class CpuTarget:
 
     def check(self) -> Availability:
         """Which runtime would run, by its metadata; nothing native is imported."""
-        package = installed_package()
-        if package is None:
-            why = "neither ai-edge-litert nor tflite-runtime is installed"
-            return Availability(available=False, why=why, fix="pip install ai-edge-litert")
-        name = package.replace("_", "-")
-        version, numpy = f"{name} {_version(name)}", _version("numpy")
-        if package == "tflite_runtime" and not numpy.startswith("1."):
-            why = f"{version} needs numpy 1, {numpy} is installed"
-            return Availability(available=False, version=version, why=why, fix="pip install 'numpy<2'")
-        return Availability(available=True, version=version)
+        return available()
 
-    def open(self, model: bytes, *, threads: int = 1, limits: Limits | None = None) -> EngineSession:
-        """Load a model from its bytes in a child process.
+    def open(
+        self, model: bytes, *, threads: int = 1, limits: Limits | None = None, launch: Launch | None = None
+    ) -> EngineSession:
+        """Load a model from its bytes in a child process; `launch` one elsewhere, where the target is available.
 
         Raises:
             ArtifactError: the bytes are not a well-formed flatbuffer.
@@ -58,19 +50,22 @@ class CpuTarget:
             ConfigError: a number of threads out of range.
             TargetError: no runtime is installed; it refuses the model, or dies on it.
         """
-        if not 1 <= threads <= MAX_THREADS:
-            raise ConfigError(f"threads must be in 1…{MAX_THREADS}, found {threads}", fix="give another --threads")
+        check_threads(threads)
         graph = classifier_graph(model)
-        require_available(self)
+        if launch is None:
+            require_available(self)
         arguments = {"resolver": self.resolver, "threads": threads}
-        return EngineSession(_ENGINE, model, graph, arguments=arguments, limits=limits)
+        return EngineSession(_ENGINE, model, graph, arguments=arguments, limits=limits, launch=launch)
 
 
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return "of unknown version"
+def check_threads(threads: int) -> None:
+    """Refuse a number of threads that no machine has.
+
+    Raises:
+        ConfigError: it is not in 1 … `MAX_THREADS`.
+    """
+    if type(threads) is not int or not 1 <= threads <= MAX_THREADS:
+        raise ConfigError(f"threads must be in 1…{MAX_THREADS}, found {threads}", fix="give another --threads")
 
 
 CPU = CpuTarget(name="cpu", resolver="AUTO")

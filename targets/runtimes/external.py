@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgeres.errors import TargetError
 from targets.runtimes.cpu import BUILTIN
-from targets.runtimes.session import EngineSession, classifier_graph
+from targets.runtimes.session import EngineSession, Launch, classifier_graph
 from targets.sandbox import Limits
 from targets.target import Availability, Tolerance, require_available
 
@@ -41,8 +41,10 @@ class ExternalTarget:
             return Availability(available=False, why=why, fix="give the path of the delegate's shared object")
         return BUILTIN.check()
 
-    def open(self, model: bytes, *, threads: int = 1, limits: Limits | None = None) -> ExternalSession:
-        """Load the delegate and a model in a child process.
+    def open(
+        self, model: bytes, *, threads: int = 1, limits: Limits | None = None, launch: Launch | None = None
+    ) -> ExternalSession:
+        """Load the delegate and a model in a child process; `launch` one elsewhere, where the target is available.
 
         Raises:
             ArtifactError: the bytes are not a well-formed flatbuffer.
@@ -50,14 +52,15 @@ class ExternalTarget:
             TargetError: the delegate is absent, refuses an option, takes no operator of the model, or dies on it.
         """
         graph = classifier_graph(model)
-        require_available(self)
+        if launch is None:
+            require_available(self)
         arguments = {
             "resolver": BUILTIN.resolver,
             "threads": threads,
-            "delegate": str(Path(self.path).resolve()),
+            "delegate": self.path if launch else str(Path(self.path).resolve()),
             "options": dict(self.options),
         }
-        session = ExternalSession(_ENGINE, model, graph, arguments=arguments, limits=limits)
+        session = ExternalSession(_ENGINE, model, graph, arguments=arguments, limits=limits, launch=launch)
         try:
             session.require_delegated(self.path)
         except BaseException:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeres.errors import DataError, ModelError, TargetError
-from edgeres.records import decode
+from edgeres.errors import ConfigError, DataError, ModelError, TargetError
+from edgeres.records import decode, shown
 from edgeres.results import Memory, Operators, Start
 from targets.classifier import check_classifier
 from targets.flatbuffer import walk
 from targets.graph import Graph
 from targets.memory import Growth
 from targets.operators import Plan, coverage
-from targets.runtimes.interpreter import FirstRun
+from targets.runtimes.invoked import FirstRun
 from targets.sandbox import Limits, Sandbox
 from targets.scaling import dequantize, quantize
 from targets.target import Signature
 
+MAX_RUNS, MAX_SECONDS = 1_000_000, 86_400
+
+_MEND = "give another"
 _ANSWER = "the answer of the runtime's process"
 _CALL_SECONDS = 0.25
 _CALL_IMAGES = 256
@@ -40,38 +43,93 @@ def classifier_graph(model: bytes) -> Graph:
     return graph
 
 
+class Child(Protocol):
+    """A process that runs one engine, here or on a device; see `targets.sandbox.Sandbox`."""
+
+    @property
+    def process_id(self) -> int:
+        """Its id on the machine where it runs."""
+
+    def call(
+        self,
+        method: str,
+        *blobs: bytes | memoryview,
+        arguments: dict[str, Any] | None = None,
+        seconds: float | None = None,
+    ) -> tuple[dict[str, Any], tuple[bytes, ...]]:
+        """Run a method of the engine; returns its JSON values and its binary parts."""
+
+    def lines(self) -> tuple[str, ...]:
+        """What it has printed up to now."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class Launch(Protocol):
+    """What starts a process for an engine of this name."""
+
+    def __call__(self, engine: str, /, *, limits: Limits | None) -> Child:
+        """Start it; its engine is built by the first call."""
+
+
 class EngineSession:
     """A model on an engine in a process of its own; see `targets.target.Session`.
 
     `engine`: "module:Class" of the child's side, whose `load` takes the model's bytes and `arguments`, and returns the
-    signature. `graph`: what the walk of these bytes found.
+    signature. `graph`: what the walk of these bytes found. `launch` starts the process, a sandbox here unless given.
     """
 
     delegate = "XNNPACK"
     """What the nodes of the plan that are not the file's are called."""
 
     def __init__(
-        self, engine: str, model: bytes, graph: Graph, *, arguments: dict[str, Any], limits: Limits | None = None
+        self,
+        engine: str,
+        model: bytes,
+        graph: Graph,
+        *,
+        arguments: dict[str, Any],
+        limits: Limits | None = None,
+        launch: Launch | None = None,
     ) -> None:
         self._graph, self._limits = graph, limits or Limits()
         self._run_seconds: float | None = None
-        self._sandbox = Sandbox(engine, limits=limits)
+        self._sandbox: Child = (launch or Sandbox)(engine, limits=limits)
         try:
             values, _ = self._sandbox.call("load", model, arguments=arguments)
             self.signature = _signature(values, graph)
+        except TargetError as error:
+            explained = self.explained(error, self.lines())
+            self._sandbox.close()
+            if explained is error:
+                raise
+            raise explained from error
         except BaseException:
             self._sandbox.close()
             raise
+
+    def lines(self) -> tuple[str, ...]:
+        """What the child has printed up to now; nothing is known of one on a device."""
+        return self._sandbox.lines() if isinstance(self._sandbox, Sandbox) else ()
+
+    def explained(self, error: TargetError, lines: tuple[str, ...]) -> TargetError:  # noqa: ARG002 - for subclasses
+        """The error of a model that was not loaded, in the words of a runtime that a subclass knows.
+
+        `lines`: what the child printed.
+        """
+        return error
 
     def infer(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run a batch, one image at a time: float32 (n, height, width, channels) to float32 (n, classes).
 
         Raises:
             ModelError: the inputs do not have the model's size, or an output is not finite.
-            DataError: an input is not finite.
+            DataError: the inputs are no array of real numbers, or one is not finite as float32.
             TargetError: the process died, or did not answer in time.
         """
         own = self.signature
+        inputs = _as_float32(inputs)
         if inputs.ndim != 4 or inputs.shape[1:] != own.input_shape[1:]:
             raise ModelError(
                 f"the model takes images of {_size(own.input_shape[1:])}, found an array of {_size(inputs.shape)}",
@@ -111,8 +169,13 @@ class EngineSession:
         Returns the milliseconds of each invocation, as clocked in the child around the invocation alone.
 
         Raises:
+            ConfigError: `runs` or `seconds` out of range.
             TargetError: the process died, or did not answer in time.
         """
+        if type(runs) is not int or not 1 <= runs <= MAX_RUNS:
+            raise ConfigError(f"runs must be a whole number in 1…{MAX_RUNS:,}, found {shown(runs)}", fix=_MEND)
+        if not isinstance(seconds, (int, float)) or not 0 <= seconds <= MAX_SECONDS:  # not where it is NaN, either
+            raise ConfigError(f"seconds must be in 0…{MAX_SECONDS:,}, found {shown(seconds)}", fix=_MEND)
         if self._run_seconds is None:
             self._run_seconds = self._time(1, 0, self._limits.seconds)[0] / 1000
         limit = self._limits.seconds + _SLOWER * (seconds + runs * self._run_seconds)
@@ -129,11 +192,10 @@ class EngineSession:
         """What it took to load the model, and its first run, which this is; then its memory.
 
         Raises:
-            RuntimeError: the model has run before.
-            TargetError: the process died, or did not answer in time.
+            TargetError: the model has run before; the process died, or did not answer in time.
         """
         if self._run_seconds is not None:
-            raise RuntimeError("a first run can be timed only before any other")
+            raise TargetError("a first run can be timed only before any other", fix="open the model again")
         values, _ = self._sandbox.call("first")
         first = decode(FirstRun, values, where=_ANSWER, error=TargetError)
         self._run_seconds = first.first_ms / 1000
@@ -167,6 +229,22 @@ class EngineSession:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _as_float32(inputs: Any) -> NDArray[np.float32]:
+    """Real numbers of any width as float32; a cast to it is what every preprocessing ends in.
+
+    Raises:
+        DataError: anything else.
+    """
+    if not isinstance(inputs, np.ndarray) or inputs.dtype.kind not in "fiu":
+        found = f"one of {inputs.dtype}" if isinstance(inputs, np.ndarray) else type(inputs).__name__
+        raise DataError(
+            f"expected an array of float32 (n, height, width, channels), found {found}",
+            fix="give what the preprocessing contract makes of images",
+        )
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        return inputs.astype(np.float32, copy=False)
 
 
 def _signature(values: dict[str, Any], graph: Graph) -> Signature:

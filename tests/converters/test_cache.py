@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -73,30 +74,58 @@ def test_what_fails_leaves_no_entry_and_can_be_tried_again(error: BaseException)
     assert made.times == 1
 
 
+PROCESSES, REPEATS = 8, 20
+
 ASK = """
-import os, sys, time
+import hashlib, os, sys, time
 from pathlib import Path
 from converters.cache import cached
-marks = Path(sys.argv[1])
-(marks / f"ready-{os.getpid()}").touch()
-while len(list(marks.glob("ready-*"))) < 4:
-    time.sleep(0.01)
-def make():
-    (marks / f"made-{os.getpid()}").touch()
-    time.sleep(0.5)
-    return b"result"
-print(cached("step", "key", make, suffix=".bin").read_bytes())
+marks, processes, repeats = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+for number in range(repeats):
+    (marks / f"ready-{number}-{os.getpid()}").touch()
+    while len(list(marks.glob(f"ready-{number}-*"))) < processes:
+        time.sleep(0.005)
+    def make():
+        (marks / f"made-{number}-{os.getpid()}").touch()
+        time.sleep(0.1)
+        return f"made by {os.getpid()}".encode()
+    print(hashlib.sha256(cached("step", f"key{number}", make, suffix=".bin").read_bytes()).hexdigest())
 """
 
 
-def test_four_processes_that_ask_at_once_compute_once(tmp_path: Path) -> None:
+def test_eight_processes_that_ask_at_once_compute_once_and_get_the_same_twenty_times(tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     marks.mkdir()
-    command = [sys.executable, "-c", ASK, str(marks)]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    said = [process.communicate(timeout=120)[0] for process in processes]
-    assert said == ["b'result'\n"] * 4
-    assert len(list(marks.glob("made-*"))) == 1
+    command = [sys.executable, "-c", ASK, str(marks), str(PROCESSES), str(REPEATS)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(PROCESSES)]
+    said = [process.communicate(timeout=300)[0].split() for process in processes]
+    assert said == [said[0]] * PROCESSES
+    assert len(said[0]) == REPEATS
+    assert [len(list(marks.glob(f"made-{number}-*"))) for number in range(REPEATS)] == [1] * REPEATS
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from converters.cache import cached
+def make():
+    Path(sys.argv[1]).touch()
+    time.sleep(600)
+cached("step", "held", make, suffix=".bin")
+"""
+
+
+def test_the_lock_of_a_killed_process_is_no_hindrance(tmp_path: Path) -> None:
+    mark = tmp_path / "holds"
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(mark)]) as holder:
+        deadline = time.monotonic() + 120
+        while not mark.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        holder.kill()
+    made = Made()
+    assert cached("step", "held", made, suffix=".bin").read_bytes() == b"result"
+    assert made.times == 1
 
 
 def test_it_lives_where_the_environment_says(own_cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -194,6 +194,19 @@ def test_labels_that_are_no_text_are_refused(bundle: Path) -> None:
         _ = open_bundle(bundle).labels
 
 
+def test_more_labels_than_any_data_set_has_are_refused(bundle: Path) -> None:
+    replace_file(bundle, "labels.txt", b"x\n" * 100_001)
+    with pytest.raises(ArtifactError, match=r"names 100,001 classes, more than the 100,000 accepted"):
+        _ = open_bundle(bundle).labels
+
+
+def test_a_golden_file_that_unpacks_to_gigabytes_is_refused(bundle: Path, tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "big.npz", inputs=np.zeros(300 << 20, np.uint8))
+    replace_file(bundle, "golden.npz", (tmp_path / "big.npz").read_bytes())
+    with pytest.raises(ArtifactError, match=r"unpacks to 314,572,928"):
+        _ = open_bundle(bundle).golden
+
+
 def test_a_manifest_cannot_reach_out_of_its_folder(bundle: Path) -> None:
     secret = bundle.parent / "secret"
     secret.write_bytes(b"x")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -112,6 +113,26 @@ def test_every_error_ends_with_its_exit_code(
     said = capsys.readouterr()
     assert said.err == "error: 3 of 4\n  the first\n  fix: do this\n"
     assert not said.out
+
+
+def test_what_a_file_brings_into_an_error_or_the_log_does_not_move_the_cursor(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.command()
+    def command() -> None:
+        logging.getLogger("edgeres").warning("the class %s", "\x1b]0;mine\x07")
+        raise errors.DataError("the class \x1b[2Jcat\u202e", details=["\x9b1m", "ünï"])
+
+    monkeypatch.setitem(COMMANDS, "fail", f"{__name__}:failing")
+    monkeypatch.setitem(globals(), "failing", command)
+    assert run(["fail"]) == 4
+    said = capsys.readouterr().err
+    assert said.splitlines() == [
+        "WARNING:edgeres:the class \ufffd]0;mine\ufffd",
+        "error: the class \ufffd[2Jcat\ufffd",
+        "  \ufffd1m",
+        "  ünï",
+    ]
 
 
 def test_verbose_shows_where_an_error_came_from(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
@@ -151,3 +152,12 @@ def uneven(model: Any) -> None:
 
 def test_a_bundle_has_the_findings_of_its_flatbuffer(bundles: Bundles) -> None:
     assert inspect(bundles("int8").path).findings == ()
+
+
+def test_of_very_many_layers_the_terminal_shows_the_first_and_says_so() -> None:
+    layers = tuple({"name": f"layer{number}", "kind": "ADD"} for number in range(5002))
+    shown = tables(Inspection("m.tflite", "tflite", "0" * 64, {}, layers))[1]
+    assert shown.row_count == 5001
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(shown)
+    assert "… and 2 more, all with --json" in console.export_text()

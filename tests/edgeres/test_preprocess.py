@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,19 @@ def test_a_huge_image_is_refused_from_its_header() -> None:
     with pytest.raises(DataError, match="8001x8000 pixels, more than the 64,000,000 accepted"):
         open_image(huge_png(8001, 8000))
     with pytest.raises(DataError, match="corrupt"):  # small enough to be tried, and found empty
-        open_image(huge_png(8000, 8000))
+        open_image(huge_png(4000, 4000))
+
+
+def test_a_bomb_is_refused_before_it_takes_memory() -> None:
+    """As many pixels as are accepted, in a file that no photograph would fit into."""
+    whole = encoded(Image.new("RGB", (8000, 8000)), "PNG")
+    for content in (huge_png(8000, 8000), whole):
+        tracemalloc.start()
+        with pytest.raises(DataError, match="bytes that unpack to 8000x8000 pixels are no photograph"):
+            open_image(content)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        tracemalloc.stop()
+    assert open_image(encoded(Image.new("RGB", (4000, 4000)), "PNG")).size == (4000, 4000)
 
 
 def test_a_header_beyond_pillows_own_limit_is_refused() -> None:

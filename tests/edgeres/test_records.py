@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -61,7 +62,7 @@ def test_a_whole_number_becomes_a_float() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"title": 3}, "w.title: expected str, found int '3'"),
+        ({"title": 3}, "w.title: expected str, found int 3"),
         ({"title": None}, "w.title: expected str, found NoneType"),
         ({"ratio": "1"}, "w.ratio: expected a number, found str"),
         ({"ratio": True}, "w.ratio: expected a number, found bool"),
@@ -77,6 +78,8 @@ def test_a_whole_number_becomes_a_float() -> None:
         ({"counts": {"x": "1"}}, "w.counts.x: expected int"),
         ({"counts": []}, "w.counts: expected an object"),
         ({"note": 1}, "w.note: expected str"),
+        ({"ratio": 10**400}, "w.ratio: expected a number of ordinary size, found int"),
+        ({"parts": [{"name": "a", "size": 1 << 64}]}, r"size: expected an integer of 64 bits"),
         ({"ratio": -1.0}, "w: ratio must not be negative"),
     ],
 )
@@ -120,7 +123,11 @@ def test_a_file_survives_the_round_trip(tmp_path: Path) -> None:
     assert decode(Whole, read_json(tmp_path / "deep" / "w.json"), where="w") == WHOLE
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
+HALF_A_CHARACTER = b'{"name": "\\ud800"}'
+NOT_JSON = [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"[" * 70 + b"]" * 70, b"[NaN]", b"[-Infinity]", b"1" * 5000]
+
+
+@pytest.mark.parametrize("content", [*NOT_JSON, HALF_A_CHARACTER])
 def test_what_is_no_json_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.json").write_bytes(content)
     with pytest.raises(ArtifactError, match=r"x.json cannot be read as JSON"):
@@ -132,3 +139,18 @@ def test_an_absent_file_is_refused(tmp_path: Path) -> None:
         read_json(tmp_path / "x.json", error=ConfigError)
     with pytest.raises(ConfigError, match="cannot be read"):
         read_json(tmp_path, error=ConfigError)
+
+
+def test_a_pipe_is_not_waited_for_and_a_long_file_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(ArtifactError, match="no regular file"):
+        read_json(tmp_path / "pipe.json")
+    monkeypatch.setattr("edgeres.records.MAX_BYTES", 10)
+    (tmp_path / "long.json").write_bytes(b" " * 11)
+    with pytest.raises(ArtifactError, match="more than 10 bytes"):
+        read_json(tmp_path / "long.json")
+
+
+def test_characters_outside_of_the_first_plane_are_read(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_bytes(b'{"name": "\\ud83d\\ude00"}')
+    assert read_json(tmp_path / "x.json") == {"name": "\U0001f600"}

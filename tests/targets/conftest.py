@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from filelock import FileLock
 
 from edgeres.storage import sha256_bytes
 from tests.targets import models as source
+
+DELEGATE = Path(__file__).parent / "add_delegate.c"
 
 Models = Callable[[str], bytes]
 
@@ -37,3 +40,14 @@ def model_folder(request: pytest.FixtureRequest) -> Path:
 def models(model_folder: Path) -> Models:
     """The bytes of one of the models, by name."""
     return lambda name: (model_folder / f"{name}.tflite").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def delegate(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A real delegate, compiled from our own source: it takes float ADDs."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("there is no C compiler to build the delegate with")
+    library = tmp_path_factory.mktemp("delegate") / "add.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, DELEGATE, "-lm"], check=True)
+    return str(library)

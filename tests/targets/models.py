@@ -55,6 +55,7 @@ def main(folder: Path) -> None:
     function("two_outputs", lambda x: (tf.reduce_mean(x, (1, 2)), tf.reduce_max(x, (1, 2))), (1, *SHAPE))
     function("batch_of_8", lambda x: tf.reduce_mean(x, (1, 2)), (8, *SHAPE))
     function("map_to_map", lambda x: x * 2, (1, *SHAPE))
+    function("one_row", lambda x: tf.reshape(tf.reduce_mean(x, (1, 2)), (1, -1))[:, :3], (None, *SHAPE))
     function("open_size", lambda x: tf.reduce_mean(x, (1, 2)), (1, None, None, 3))
     for name, shape, classes in (("gray", (SIZE, SIZE, 1), CLASSES), ("fifty", SHAPE, 50)):
         flat = keras.Sequential([keras.Input(shape, batch_size=1), keras.layers.Flatten(), keras.layers.Dense(classes)])

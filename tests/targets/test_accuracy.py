@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import threading
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeres.data.dataset import Dataset, Split
-from edgeres.errors import DataError, ModelError
-from edgeres.preprocess import Content, Preprocess
+from edgeres.errors import DataError, ModelError, TargetError
+from edgeres.preprocess import Content, Pixels, Preprocess
 from targets import accuracy
 from targets.predictions import Predictions
 from targets.scoring import score
@@ -154,10 +155,13 @@ def test_an_image_is_decoded_once_for_a_shared_contract_and_once_each_for_others
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     decoded: list[int] = []
-    decode = Split.decode
-    monkeypatch.setattr(
-        Split, "decode", lambda split, at, contract: (decoded.append(at), decode(split, at, contract))[1]
-    )
+    taken = Split.taken
+
+    def counted(split: Split, at: int, contracts: Sequence[Preprocess]) -> tuple[list[Pixels], bytes]:
+        decoded.extend([at] * len(contracts))
+        return taken(split, at, contracts)
+
+    monkeypatch.setattr(Split, "taken", counted)
     data = dataset()
     one = entrant(data, knows())
     accuracy.predict([one, one], data.split("test"))
@@ -225,3 +229,34 @@ def test_every_image_is_seen_once_and_in_order(n: int) -> None:
     runner = entrant(data, knows(6))
     predictions, _ = accuracy.predict([runner], data.split("test"))
     assert predictions[0].top1 == data.split("test").classes.tolist()
+
+
+def test_sessions_share_the_batches_and_the_order_is_kept() -> None:
+    data = dataset(97, labels=tuple("abcdef"))
+    started = threading.Barrier(2)  # broken, unless two sessions run at the same time
+
+    def together(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not started.broken and len(seen) < 2:
+            seen.append(len(inputs))
+            started.wait(60)
+        return knows(6)(inputs)
+
+    seen: list[int] = []
+    sessions = [DoubleSession(together, signature=signature(classes=6), name=name) for name in ("one", "two")]
+    runner = accuracy.entrant("model", *sessions, preprocess=CONTRACT, labels=None, dataset=data)
+    predictions, sha256 = accuracy.predict([runner], data.split("test"))
+    assert predictions[0].top1 == data.split("test").classes.tolist()
+    assert sha256 == data.split("test").fingerprint()
+    assert all(session.calls for session in sessions)
+
+
+def test_a_session_that_fails_among_others_ends_the_measurement() -> None:
+    data = dataset(200)
+
+    def dies(_: NDArray[np.float32]) -> NDArray[np.float32]:
+        raise TargetError("the runtime's process was ended by SIGSEGV")
+
+    sessions = [DoubleSession(knows()), DoubleSession(dies)]
+    runner = accuracy.entrant("model", *sessions, preprocess=CONTRACT, labels=None, dataset=data)
+    with pytest.raises(TargetError, match="SIGSEGV"):
+        accuracy.predict([runner], data.split("test"))

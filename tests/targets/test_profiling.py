@@ -94,7 +94,7 @@ def test_sessions_are_closed_when_one_fails(models: Models, monkeypatch: pytest.
     target = DoubleTarget(lambda _: DoubleSession(milliseconds=iter([1.0] * 50)))
     monkeypatch.setitem(TARGETS, "double", f"{__name__}:DOUBLE")
     monkeypatch.setattr(f"{__name__}.DOUBLE", target, raising=False)
-    with pytest.raises(StopIteration):
+    with pytest.raises(RuntimeError, match="StopIteration"):
         profile([artifact(models, "int8")] * 3, targets=["double"], protocol=QUICK)
     assert [session.calls[-1] for session in target.opened] == ["double close"] * 3
 

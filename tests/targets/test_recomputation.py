@@ -3,13 +3,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgeres.errors import ArtifactError
-from edgeres.results import Estimate, Operators, OperatorTime, OperatorTimes, Result, Start
-from targets import startup
+from edgeres.results import Energy, Estimate, Operators, OperatorTime, OperatorTimes, Result, Start
+from targets import energy, operator_times, startup, throughput
 from targets.conditions import Counters, Watch
 from targets.recomputation import Recomputed, recompute
+from targets.stats import quantile
+from targets.throughput import FIRST, Way
 from tests.targets import measured
 from tests.targets.measured import compared
 
@@ -135,6 +138,95 @@ def test_each_artifact_is_held_against_the_baseline_of_its_target(sound: Result)
     assert recompute(replace(sound, artifacts=(*sound.artifacts, *rows))).differences == ()
 
 
+RATES = ((100.0, 102.0, 98.0, 101.0, 99.0, 100.5), (190.0, 200.0, 195.0, 192.0, 198.0, 196.0))
+TIMES = np.abs(np.random.default_rng(0).normal(1, 0.1, (30, 4))).round(4)
+"""Milliseconds of 30 runs: of the whole, and of three operators."""
+
+
+def counted(mj: tuple[float, ...], baseline: tuple[float, ...] | None = None) -> Energy:
+    return energy.summarize("RAPL", (10.0, 11.0, 9.0, 10.5, 9.5, 10.0), mj, (2.0,) * 6, baseline_mj=baseline)
+
+
+@pytest.fixture(scope="module")
+def further() -> Result:
+    """What is measured beside latency, of a baseline and another artifact."""
+    rates = (
+        throughput.summarize(FIRST, RATES[0], first=None),
+        throughput.summarize(Way(processes=2), RATES[1], first=RATES[0]),
+    )
+    each = tuple(
+        OperatorTime(place, "ADD", "add", False, quantile([1.0] * 6, 0.5), 1, 1, runs_ms=tuple(column.tolist()))
+        for place, column in enumerate(TIMES[:, 1:].T)
+    )
+    one = quantile([1.0] * 6, 0.5)
+    timed = operator_times.again(OperatorTimes(30, one, one, each, tuple(TIMES[:, 0].tolist())))
+    mj = (60.0, 61.0, 59.0, 60.0, 62.0, 58.0), (30.0, 30.0, 31.0, 29.0, 30.0, 30.0)
+    parts = {"throughput": rates, "operators": Operators(3, 0, timed=timed)}
+    return measured.result(
+        measured.artifact("float32", baseline=True, energy=counted(mj[0]), **parts),
+        measured.artifact("int8", energy=counted(mj[1], mj[0]), **parts),
+    )
+
+
+def test_throughput_energy_and_times_of_operators_follow_from_their_rounds(further: Result) -> None:
+    found = recompute(further)
+    assert (found.differences, found.without_raw_data) == ((), ())
+    assert found.figures > 50
+
+
+def bent(estimate: Estimate) -> Estimate:
+    return replace(estimate, high=estimate.high * 1.01)
+
+
+def test_an_altered_figure_of_them_is_found(further: Result) -> None:
+    own = further.artifacts[1]
+    assert own.energy is not None
+    assert own.energy.saving is not None
+    assert own.throughput is not None
+    assert own.throughput[1].scaling is not None
+    assert own.operators is not None
+    assert own.operators.timed is not None
+    one, two = own.throughput
+    first, *rest = own.operators.timed.each
+    timed = replace(own.operators.timed, each=(replace(first, time_ms=bent(first.time_ms)), *rest))
+    altered = replace(
+        own,
+        energy=replace(own.energy, saving=bent(own.energy.saving), gross_mj=bent(own.energy.gross_mj)),
+        throughput=(one, replace(two, scaling=bent(own.throughput[1].scaling))),
+        operators=replace(own.operators, timed=timed),
+    )
+    found = recompute(replace(further, artifacts=(further.artifacts[0], altered)))
+    assert figures(found) == [
+        "int8 on cpu: throughput[1].scaling.high",
+        "int8 on cpu: energy.gross_mj.high",
+        "int8 on cpu: energy.saving.high",
+        "int8 on cpu: operators.timed.each[0].time_ms.high",
+    ]
+
+
+def test_a_saving_without_its_baseline_and_rounds_that_do_not_fit_do_not_follow(further: Result) -> None:
+    own = further.artifacts[1]
+    assert own.throughput is not None
+    short = (own.throughput[0], replace(own.throughput[1], rates=(1.0,) * 7))
+    found = recompute(replace(further, artifacts=(replace(own, throughput=short),)))
+    assert figures(found) == ["int8 on cpu: throughput", "int8 on cpu: energy"]
+    assert found.differences[1].computed == "the baseline is not in the result"
+
+
+def test_those_of_a_result_that_kept_no_rounds_are_said(further: Result) -> None:
+    own = further.artifacts[0]
+    assert own.throughput is not None
+    assert own.energy is not None
+    bare = replace(
+        own,
+        throughput=tuple(replace(rate, rates=()) for rate in own.throughput),
+        energy=replace(own.energy, idle_watts=()),
+    )
+    found = recompute(replace(further, artifacts=(bare,)))
+    assert found.without_raw_data == ("float32 on cpu: throughput", "float32 on cpu: energy")
+    assert found.differences == ()
+
+
 def _watched(sound: Result) -> Result:
     """The result with the conditions of its rounds and with six starts of each artifact."""
     still = Counters(0.0, 0.0, 0, 0, 0, (0, 0))
@@ -179,14 +271,3 @@ def test_altered_starts_and_trends_are_found(sound: Result) -> None:
     assert figures(recompute(changed(watched, "latency", conditions=flagged))) == [
         "int8 on cpu: latency.conditions.flags"
     ]
-
-
-def test_operator_times_have_no_raw_data_and_that_is_said(sound: Result) -> None:
-    each = Estimate(1.0, 0.9, 1.1, 0.95, "median", 30)
-    timed = OperatorTimes(30, each, each, (OperatorTime(0, "CONV_2D", "conv", True, each, 10, 10),))
-    baseline, own = sound.artifacts
-    found = recompute(
-        replace(sound, artifacts=(baseline, replace(own, operators=Operators(1, 1, "XNNPACK", timed=timed))))
-    )
-    assert found.without_raw_data == ("int8 on cpu: operators.timed",)
-    assert found.differences == ()

@@ -11,6 +11,7 @@ from edgeres.results import Start
 from targets import startup
 from targets.artifact import Artifact
 from targets.catalogue import available_target
+from targets.further import Further
 from targets.profiling import profile
 from targets.runtimes.cpu import CPU
 from targets.runtimes.session import EngineSession
@@ -62,7 +63,7 @@ def test_too_few_starts_are_refused() -> None:
 
 def test_a_real_model_is_started_anew_and_its_memory_is_that_of_a_fresh_process(models: Models) -> None:
     model = Artifact("float32", "float32.tflite", "tflite", models("float32"))
-    (row,) = profile([model], protocol=QUICK, starts=6).artifacts
+    (row,) = profile([model], protocol=QUICK, further=Further(starts=6)).artifacts
     assert row.startup is not None
     assert len(row.startup.starts) == 6
     assert all(start.initialization_ms > 0 and start.first_ms > 0 for start in row.startup.starts)
@@ -74,7 +75,7 @@ def test_a_first_run_cannot_be_timed_twice(models: Models) -> None:
         started = session.start()
         assert session.time(runs=3, seconds=0)
         assert started.first_ms > 0
-        with pytest.raises(RuntimeError, match="before any other"):
+        with pytest.raises(TargetError, match="before any other"):
             session.start()
 
 

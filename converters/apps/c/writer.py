@@ -28,14 +28,14 @@ def write(source: Source) -> dict[str, bytes]:
     """
     _require_integers(source)
     used = adders(source.graph)
-    arena = arena_of(source.model, source.graph)
+    arena = arena_of(source.bare_model, source.graph)
     generated = {
         "contract.h": sources.contract_header(source, arena),
         "input_table.cc": sources.input_table_source(source),
         "labels.h": sources.labels_header(),
         "labels.cc": sources.labels_source(source.labels),
         "model_data.h": sources.model_header(),
-        "model_data.cc": sources.model_source(source.model),
+        "model_data.cc": sources.model_source(source.bare_model),
         "operators.h": sources.operators_header(used),
     }
     return {
@@ -61,7 +61,7 @@ def _require_integers(source: Source) -> None:
 
 def _readme(source: Source, arena: Arena, used: tuple[str, ...]) -> bytes:
     table = sources.input_table(source)
-    flash = len(source.model) + table.nbytes + sum(len(label.encode("utf-8")) + 9 for label in source.labels)
+    flash = len(source.bare_model) + table.nbytes + sum(len(label.encode("utf-8")) + 9 for label in source.labels)
     return filled(
         _TEMPLATES / "README.md",
         name=markdown(source.name),

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgeres.report.conditions import remarks
-from edgeres.results import ArtifactResult, Conditions, Estimate, Latency, Trend
+from edgeres.results import ArtifactResult, Conditions, Estimate, Failure, Latency, Trend
 
 E = Estimate(1.0, 0.9, 1.1, 0.95, "given", 30)
 SLOWER, FASTER = Trend(0.01, 0.124, 1e-6), Trend(-0.01, -0.08, 1e-6)
@@ -40,4 +40,12 @@ def test_how_often_a_model_lost_its_cpu_is_said_of_each() -> None:
     assert [text.split(";")[0] for text in remarks(artifacts(one, two))] == [
         "model0: contention: the model lost its CPU 100 times a second",
         "model1: contention: the model lost its CPU 2,000 times a second",
+    ]
+
+
+def test_what_was_asked_for_and_could_not_be_measured_is_said_with_what_to_do() -> None:
+    missing = {"energy": Failure("nothing counts", fix="buy a meter"), "operators.timed": Failure("no profiler")}
+    assert remarks([replace(artifacts(None)[0], unmeasured=missing)]) == [
+        "model0: energy not measured: nothing counts; buy a meter",
+        "model0: times of operators not measured: no profiler",
     ]

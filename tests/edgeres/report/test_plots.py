@@ -45,6 +45,10 @@ def test_accuracy_against_latency_has_whiskers_sizes_and_numbers(comparison: Com
     assert len(front["x"]) == 3, "pruned-int8, int8, float: dynamic-int8 and float16 are beaten on both axes"
 
 
+def test_the_front_is_what_nothing_beats_on_both_axes() -> None:
+    assert plots.front([(1.0, 80.0), (2.0, 90.0), (3.0, 85.0), (2.5, 90.0)]) == [(1.0, 80.0), (2.0, 90.0)]
+
+
 def test_the_front_is_marked_in_the_chart_and_in_its_numbers(comparison: Comparison) -> None:
     chart = plots.pareto(comparison, {})
     _, *bubbles = _figure(chart)["data"]

@@ -9,7 +9,7 @@ from tests.edgeres.report.material import FLOAT_MODEL, Material
 
 
 def test_the_environment_is_flat_and_what_matters_comes_first(story: Story) -> None:
-    flat = environment(story.results[0])
+    flat = environment(story.results[0].result.environment)
     assert list(flat)[:3] == ["cpu", "cores", "instructions"]
     assert flat["instructions"] == "avx2, avx512f, avx512_vnni"
     assert flat["versions.ai-edge-litert"] == "2.3.0"

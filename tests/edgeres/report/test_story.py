@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgeres.report.story import ResultSource, Story, join
-from edgeres.results import ArtifactResult, Result
+from edgeres.results import ArtifactResult, Estimate, Failure, Rate, Result, merged
 
 
 def test_accuracy_and_latency_of_the_same_artifacts_become_one_comparison(story: Story) -> None:
@@ -75,3 +75,18 @@ def test_equal_names_are_told_apart_by_hash() -> None:
 def test_bundles_of_which_no_result_speaks(story: Story) -> None:
     assert story.unmeasured == ()
     assert replace(story, results=()).unmeasured == story.bundles
+
+
+def test_what_one_result_lacks_and_another_has_is_not_missing() -> None:
+    rates = (Rate(1, 1, 1, Estimate(9, 8, 10, 0.95, "given", 6)),)
+    lacks = replace(
+        _row("float", "cpu", baseline=True), unmeasured={"throughput": Failure("a"), "energy": Failure("b")}
+    )
+    has = replace(_row("float", "cpu", baseline=True), throughput=rates, unmeasured={"operators.timed": Failure("c")})
+    for pair in ((lacks, has), (has, lacks)):
+        sources = [ResultSource(Path("x.json"), Result({}, (row,))) for row in pair]
+        (comparison,) = join(sources)
+        (row,) = comparison.artifacts
+        assert row.throughput == rates
+        assert row.unmeasured == {"energy": Failure("b"), "operators.timed": Failure("c")}
+        assert merged(*(source.result for source in sources)).artifacts == (row,)

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from edgeres.report.wording import clean, number, percent, points, quantity, shortened, size, spoken, times
+from edgeres.printable import clean
+from edgeres.report.wording import number, percent, points, quantity, shortened, size, spoken, times
 from edgeres.results import Estimate
 
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +16,7 @@ from targets.target import Family
 from tests.targets.conftest import Models
 from tests.targets.test_profiling import QUICK
 
-SOURCE = Path(__file__).parents[1] / "add_delegate.c"
 IMAGES = np.random.default_rng(5).uniform(0, 255, (6, 16, 16, 3)).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def delegate(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A real delegate, compiled from our own source: it takes float ADDs."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("there is no C compiler to build the delegate with")
-    library = tmp_path_factory.mktemp("delegate") / "add.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, SOURCE, "-lm"], check=True)
-    return str(library)
 
 
 def test_the_nodes_that_the_delegate_took_are_counted_and_computed_by_it(models: Models, delegate: str) -> None:

@@ -1,0 +1,24 @@
+"""What each target would do with a file, from the file alone: which operator stops it, where, and what mends it.
+
+`FORECASTS` has the rules of each target, which need none of it installed. A forecast is no measurement: `profile` says
+what ran. The rules of XNNPACK, TFLite Micro and Vela are held in the tests against what these do.
+"""
+
+from __future__ import annotations
+
+FORECASTS = {
+    "cpu": "targets.forecast.litert:on_cpu",
+    "reference": "targets.forecast.litert:on_kernels",
+    "builtin": "targets.forecast.litert:on_kernels",
+    "gpu": "targets.forecast.gpu:on_gpu",
+    "browser": "targets.forecast.browser:in_browser",
+    "openvino": "targets.forecast.peers:on_openvino",
+    "onnxruntime": "targets.forecast.peers:on_onnxruntime",
+    "micro": "targets.forecast.micro:on_micro",
+    "ethosu": "targets.forecast.ethosu:on_ethosu",
+    "edgetpu": "targets.forecast.edgetpu:on_edgetpu",
+}
+"""Target, or family before the colon -> "module:attribute" of a `targets.forecast.outlook.Forecaster`."""
+
+ALL = tuple(name for head in FORECASTS for name in (head, *(("browser:webgpu",) if head == "browser" else ())))
+"""What `all` stands for."""

@@ -1,0 +1,7 @@
+package androidx.activity.result
+
+import androidx.activity.result.contract.ActivityResultContracts
+
+class PickVisualMediaRequest
+
+fun PickVisualMediaRequest(mediaType: ActivityResultContracts.PickVisualMedia.VisualMediaType) = PickVisualMediaRequest()

@@ -1,0 +1,7 @@
+package org.junit
+
+annotation class Test
+
+object Assert {
+    @JvmStatic fun assertTrue(message: String, condition: Boolean) = Unit
+}

@@ -1,0 +1,96 @@
+"""Commands that are ended from outside while they run, and what they leave behind."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+CLI = Path(__file__).parents[1] / "cli.py"
+GIVEN_UP_SECONDS = 600.0
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: `code` as Python gives it (negative: the signal); `in_time`: before anything was sent.
+
+    `seconds` from the signal (or the start, where none was sent) to its end; `left`: processes that outlived it.
+    """
+
+    code: int
+    in_time: bool
+    seconds: float
+    said: str
+    left: int
+
+
+def adopt_orphans() -> None:
+    """Have the kernel give this process whatever its descendants leave running, so that it can be counted.
+
+    A shell starts what it puts into the background with Ctrl-C ignored, which every child would inherit.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def run(
+    arguments: list[str], *, environment: dict[str, str], after: float | None = None, number: int = signal.SIGKILL
+) -> Ended:
+    """Run a command line; `after` so many seconds send it a signal: SIGKILL to it alone, any other as a terminal."""
+    process = subprocess.Popen(
+        [sys.executable, str(CLI), *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **environment},
+        start_new_session=True,
+    )
+    began, in_time = time.monotonic(), True
+    try:
+        process.wait(GIVEN_UP_SECONDS if after is None else after)
+    except subprocess.TimeoutExpired:
+        in_time, began = False, time.monotonic()
+        if number == signal.SIGKILL:
+            process.kill()
+        else:
+            os.killpg(process.pid, number)
+    _, said = process.communicate(timeout=GIVEN_UP_SECONDS)
+    seconds = time.monotonic() - began
+    return Ended(process.returncode, in_time, seconds, said.decode(errors="replace"), len(left_running({process.pid})))
+
+
+def left_running(known: set[int], *, grace: float = 2.0) -> list[int]:
+    """Children of this process other than those; the kernel takes a moment to end what was tied to a killed one."""
+    deadline = time.monotonic() + grace
+    while (left := alive(set(children(os.getpid())) - known)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
+
+
+def children(pid: int) -> list[int]:
+    """The direct children of a process."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += map(int, task.read_text().split())
+    return found
+
+
+def alive(pids: set[int]) -> list[int]:
+    """Those that are no zombies; zombies that are ours are reaped."""
+    found = []
+    for pid in pids:
+        with suppress(OSError):
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            if state != "Z":
+                found.append(pid)
+            else:
+                os.waitpid(pid, os.WNOHANG)
+    return found

@@ -1,0 +1,72 @@
+"""Another processor: an aarch64 userland under qemu behind the sshd. What it computes, never how fast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+
+from edgeres.storage import sha256_bytes
+from targets.artifact import Artifact
+from targets.devices.ssh import Patience, SshDevice
+from targets.proof import prove
+from targets.runtimes.cpu import REFERENCE
+from tests.targets.conftest import Models
+from tests.targets.devices import aarch64
+from tests.targets.devices.conftest import Devices
+
+pytestmark = [pytest.mark.ssh, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+SLOW = Patience(connect=600, reconnect=60)
+
+
+@pytest.fixture(scope="module")
+def python(request: pytest.FixtureRequest) -> Path:
+    """The userland's Python; kept for the next run."""
+    cache = request.config.cache
+    assert cache is not None
+    folder = cache.mkdir("aarch64") / sha256_bytes(Path(aarch64.__file__).read_bytes())[:16]
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "complete").exists():
+            folder.mkdir(exist_ok=True)
+            try:
+                aarch64.make_userland(folder)
+            except aarch64.Absent as reason:
+                pytest.skip(str(reason))
+            (folder / "complete").touch()
+    return folder / "python3"
+
+
+@pytest.fixture
+def device(devices: Devices, python: Path) -> SshDevice:
+    return devices(patience=SLOW, python=str(python))
+
+
+def images() -> np.ndarray:
+    return np.random.default_rng(3).uniform(0, 255, (20, 16, 16, 3)).astype(np.float32)
+
+
+def test_the_device_is_another_machine(device: SshDevice) -> None:
+    environment = device.machine.describe()
+    assert environment["machine"] == "aarch64"
+    assert environment["versions"]["ai-edge-litert"].startswith("2.1.")
+    assert not [finding for finding in device.examine() if finding.problem]
+
+
+def test_the_reference_kernels_repeat_int8_bit_for_bit_on_another_processor(device: SshDevice, models: Models) -> None:
+    with device.target("reference").open(models("int8")) as there, REFERENCE.open(models("int8")) as here:
+        assert (there.infer(images()) == here.infer(images())).all()
+
+
+@pytest.mark.parametrize("name", ["int8", "float32"])
+def test_the_fast_kernels_of_another_processor_are_within_their_tolerance(
+    device: SshDevice, models: Models, name: str
+) -> None:
+    artifact, target = Artifact(name, f"{name}.tflite", "tflite", models(name)), device.target("cpu")
+    with target.open(artifact.model) as session:
+        proof = prove(artifact, session, target)
+        assert session.operators().delegated > 0
+    assert proof is not None
+    assert proof.passed
