@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
-from edgeres.report.chart import SERIES, Chart, chart, go, lay_out, text
+from edgeres.report.chart import SERIES, Chart, Numbers, chart, go, lay_out, text
 from edgeres.report.story import RunSource
+from edgeres.report.wording import NONE
+
+MOST_EPOCHS = 40
+"""Rows of the table beside a curve, about."""
 
 
 def training(runs: Iterable[RunSource]) -> tuple[Chart, ...]:
@@ -46,4 +51,18 @@ def _curves(
                 )
             )
     lay_out(figure, height=300, x="Epoch", y="")
-    return chart(title, caption, figure)
+    return chart(title, caption, figure, _numbers(runs, title, tuple(series), factor))
+
+
+def _numbers(runs: Sequence[RunSource], title: str, series: Sequence[tuple[str, str, str]], factor: float) -> Numbers:
+    """A row for each epoch of any run; every n-th and the last where they are more than `MOST_EPOCHS`."""
+    last = max(len(run.history.epochs) for run in runs)
+    step = math.ceil(last / MOST_EPOCHS)
+    rows = []
+    for place in sorted({*range(0, last, step), last - 1}):
+        found = [run.history.epochs[place] if place < len(run.history.epochs) else None for run in runs]
+        cells = [f"{getattr(epoch, field) * factor:.4g}" if epoch else NONE for epoch in found for field, *_ in series]
+        rows.append((str(place + 1), *cells))
+    names = [name or title.lower() for _, name, _ in series]
+    heads = [" ".join(filter(None, (run.path.name if len(runs) > 1 else "", name))) for run in runs for name in names]
+    return Numbers(("Epoch", *heads), tuple(rows))

@@ -51,7 +51,7 @@ def latencies(comparison: Comparison) -> Chart | None:
     for each in timed:
         figure.add_trace(_curve(each))
         figure.add_trace(_marks(each))
-    lay_out(figure, height=440, x="Share of the inferences that took no longer", y="Time, ms (log scale)")
+    lay_out(figure, height=440, x="Inferences that took no longer", y="Time, ms (log scale)")
     _axes(figure, timed)
     drawn = sum(len(each.times_ms) for each in timed)
     return chart(
@@ -135,8 +135,8 @@ def _axes(figure: Any, timed: Sequence[Timed]) -> None:
     """Percentiles from the fastest to the slowest of all; times in round steps."""
     most = max(math.log10(len(each.times_ms)) for each in timed)
     nines = range(3, math.floor(most) + 1)
-    places = [0.0, -math.log10(0.5), 1.0, 2.0, *map(float, nines)]
-    names = ["fastest", "50 %", "90 %", "99 %", *(f"99.{'9' * (each - 2)} %" for each in nines)]
+    places = [-math.log10(0.5), 1.0, 2.0, *map(float, nines)]
+    names = ["50 %", "90 %", "99 %", *(f"99.{'9' * (each - 2)} %" for each in nines)]
     figure.update_xaxes(tickvals=places, ticktext=names, range=[-0.06, max(most, 1.0) + 0.08], zeroline=False)
     marks = [estimate for each in timed for *_, estimate in each.marks]
     low = min([float(each.times_ms[0]) for each in timed] + [mark.low for mark in marks if mark.low > 0])

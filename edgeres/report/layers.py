@@ -72,7 +72,7 @@ def _times(timed: Sequence[Profile], chosen: ArtifactResult | None) -> Chart:
     numbers = _numbers(timed, rows, lambda each: interval(each.time_ms, " ms"))
     sums = (
         ("All operators", "", *(interval(each.times.sum_ms, " ms") for each in timed)),
-        ("The whole inference meanwhile", "", *(interval(each.times.total_ms, " ms") for each in timed)),
+        ("The whole inference", "", *(interval(each.times.total_ms, " ms") for each in timed)),
     )
     return chart(
         "Time of each layer",

@@ -48,7 +48,7 @@ def pareto(comparison: Comparison, recipes: Mapping[str, str]) -> Chart | None:
     return chart(
         "Accuracy against latency",
         "Up and to the left is better. Whiskers are the intervals, a bubble’s area is the size of the file. The dotted "
-        "line is the front: by their measured values, no artifact beats those with a dark rim on both axes.",
+        "line is the front: by their measured values, no artifact beats those with a contrasting rim on both axes.",
         figure,
         Numbers(
             ("Artifact", "Top-1", "p50", "Size", "On the front", "Recipe"),

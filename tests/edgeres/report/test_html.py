@@ -142,7 +142,9 @@ def test_hostile_names_stay_text(outline: Outline, absent_page: str) -> None:
 
 def test_absent_data_are_said_and_golden_images_shown(absent_page: str) -> None:
     outline = Outline(absent_page)
-    assert "No test image is shown: the images of folder:/nowhere/" in outline.text
+    assert "Their pictures are not shown: the images of folder:/nowhere/" in outline.text
+    assert "Right → wrong" in outline.text
+    assert f"{BREAKOUT}/" in outline.text, "the names of the images that changed are listed"
     assert "not on this machine" in outline.text
     assert "Golden images" in outline.text
     assert len(outline.all("img")) == 4
@@ -201,3 +203,60 @@ def test_json_inside_a_script_element_holds_no_markup() -> None:
     inline = str(html.inline_json(json.dumps(label, ensure_ascii=False)))
     assert not set("<>&\u2028\u2029") & set(inline)
     assert json.loads(inline) == label
+
+
+def test_everything_measured_is_on_the_page(detailed_page: str) -> None:
+    outline = Outline(detailed_page)
+    assert outline.open == outline.crossed == []
+    assert len(outline.data) == 4 + 3 + 3 + 1 + 5
+    for words in (
+        "int8 runs 3.33× (3.27 to 3.39) as fast as float",
+        "0.1029 to 0.1083",
+        "First inference",
+        "20.0 to 25.0",
+        "Time of each layer",
+        "Activations of each layer",
+        "Drop of each class",
+        "Changed by conversion",
+        "leads by",
+        "edgeres report RESULT.json --recompute",
+    ):
+        assert words in outline.text, words
+
+
+def test_every_chart_has_its_numbers_in_text(detailed_page: str) -> None:
+    """But for the confusion matrices, whose pairs have a table."""
+    outline = Outline(detailed_page)
+    charts = [each for each in outline.all("div") if each.get("class") == "chart"]
+    assert all(each["role"] == "img" and each["aria-label"] for each in charts)
+    with_numbers = [each for each in charts if "its numbers follow" in (each["aria-label"] or "")]
+    assert len(with_numbers) == len([each for each in outline.all("details") if each.get("class") == "numbers"])
+    others = [each["aria-label"] for each in charts if each not in with_numbers]
+    assert all((label or "").startswith("Confusion matrix of ") for label in others)
+    assert len(others) == 5
+
+
+def test_links_lead_only_to_sections_that_are_there(detailed_page: str, page: str) -> None:
+    assert "#layers" in [each.get("href") for each in Outline(detailed_page).all("a")]
+    assert "#layers" not in [each.get("href") for each in Outline(page).all("a")]
+
+
+def test_ten_thousand_images_make_a_page_of_moderate_size(detailed_story: Story) -> None:
+    accuracy = detailed_story.results[0]
+    data = accuracy.result.data
+    assert data is not None
+    assert data.truth is not None
+    times = 10_000 // data.images + 1
+
+    def longer(values: tuple[int, ...]) -> tuple[int, ...]:
+        return (values * times)[:10_000]
+
+    rows = tuple(
+        replace(row, accuracy=replace(row.accuracy, images=10_000, predictions=longer(row.accuracy.predictions or ())))
+        for row in accuracy.result.artifacts
+        if row.accuracy
+    )
+    many = replace(data, images=10_000, truth=longer(data.truth))
+    result = replace(accuracy.result, artifacts=rows, data=many)
+    story = replace(detailed_story, results=(replace(accuracy, result=result), detailed_story.results[1]))
+    assert len(html.render(story).encode()) < 6_000_000

@@ -23,10 +23,10 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory, page: str, absent_page: str) -> dict[str, Path]:
+def files(tmp_path_factory: pytest.TempPathFactory, detailed_page: str, absent_page: str) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     written = {"present": folder / "present.html", "absent": folder / "absent.html"}
-    written["present"].write_text(page, encoding="utf-8")
+    written["present"].write_text(detailed_page, encoding="utf-8")
     written["absent"].write_text(absent_page, encoding="utf-8")
     return written
 
@@ -67,7 +67,7 @@ def test_no_error_no_request_no_overflow_and_nothing_hostile_runs(
 
 
 def test_every_chart_is_drawn(desktop: Page) -> None:
-    assert desktop.evaluate("document.querySelectorAll('.chart').length") == 11
+    assert desktop.evaluate("document.querySelectorAll('.chart').length") == 16
     undrawn = "[...document.querySelectorAll('.chart')].filter(chart => !chart.querySelector('svg.main-svg')).length"
     assert desktop.evaluate(undrawn) == 0
     assert desktop.evaluate("document.querySelectorAll('.chart .errorbar').length") > 0
@@ -76,7 +76,8 @@ def test_every_chart_is_drawn(desktop: Page) -> None:
 
 def test_hostile_names_are_drawn_as_they_are(hostile: Page) -> None:
     ticks = hostile.evaluate("[...document.querySelectorAll('.chart .ytick text')].map(tick => tick.textContent)")
-    assert BREAKOUT[:15] + "…" in ticks
+    assert BREAKOUT[:15] + "…" in ticks, "a class"
+    assert BREAKOUT[:25] + "…" in ticks, "a layer"
     assert hostile.evaluate("document.title").startswith(BREAKOUT)
 
 
@@ -125,3 +126,22 @@ def test_charts_follow_light_and_dark(desktop: Page) -> None:
     dark = desktop.evaluate(color)
     assert light != dark
     assert dark == desktop.evaluate("getComputedStyle(document.body).color")
+
+
+def test_open_tables_of_numbers_fit_a_phone(phone: Page) -> None:
+    phone.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    try:
+        assert phone.evaluate("document.documentElement.scrollWidth") == 390
+    finally:
+        phone.evaluate("document.querySelectorAll('details').forEach(each => { each.open = false; })")
+
+
+def test_the_keyboard_opens_the_numbers_of_a_chart_and_shows_where_it_is(desktop: Page) -> None:
+    desktop.evaluate("document.querySelector('.numbers summary').focus({ focusVisible: true })")
+    shown = "getComputedStyle(document.activeElement).outlineStyle"
+    assert desktop.evaluate("document.activeElement.matches(':focus-visible')")
+    assert desktop.evaluate(shown) == "solid"
+    for kind in ("keyDown", "keyUp"):
+        desktop.call("Input.dispatchKeyEvent", type=kind, key=" ", code="Space", text=" ", windowsVirtualKeyCode=32)
+    assert desktop.evaluate("document.activeElement.parentElement.open")
+    desktop.evaluate("document.activeElement.parentElement.open = false")
