@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from converters.apps import web
-from converters.apps.golden_file import packed
-from converters.apps.literals import json_bytes, markdown
-from converters.apps.mobile import described, require_bytes_or_floats
+from converters.apps.mobile import phone_app
 from converters.apps.source import Source
-from converters.apps.templates import filled, taken, taken_whole
-from edgeres.bundle import MODEL
+from converters.apps.templates import taken
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _WEB = Path(web.__file__).parent / "templates"
@@ -20,15 +17,7 @@ def write(source: Source) -> dict[str, bytes]:
     """The files of the app; those of the native projects come from React Native's own command.
 
     Raises:
-        ModelError: the model takes or gives something else than float32 or 8 bits.
+        ModelError: the model takes or gives something else than float32 or 8 bits, or its batch is open.
     """
-    require_bytes_or_floats(source)
-    golden = source.golden
-    return {
-        **taken_whole(_TEMPLATES),
-        **taken(_WEB, "preprocess.js"),
-        "README.md": filled(_TEMPLATES / "README.md", name=markdown(source.name)),
-        "assets/description.json": json_bytes(described(source)),
-        "assets/golden.bin": packed(golden.images, golden.inputs, golden.outputs),
-        f"assets/{MODEL}": source.model,
-    }
+    own = phone_app(source, _TEMPLATES, data="assets", description="description.json")
+    return {**own, **taken(_WEB, "preprocess.js")}
