@@ -29,6 +29,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 # each process has its own, or one's latency test would wait, and say so, while the other's runs.
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     _OWN_TEMPORARY = tempfile.TemporaryDirectory(prefix=f"edgeres-{worker}-")
+    Path(_OWN_TEMPORARY.name).chmod(0o711)  # for tests that give up the super-user's rights
     os.environ["TMPDIR"] = tempfile.tempdir = _OWN_TEMPORARY.name
 
 # A shell starts what it puts into the background with Ctrl-C ignored, and every child would inherit that.

@@ -49,6 +49,7 @@ class Gauntlet:
         self._source, self._folder = source, folder
         self._process: subprocess.Popen[bytes] | None = None
         adopt_orphans()
+        self._others = set(children(os.getpid()))
 
     def run(self, content: bytes, *, cli: bool = False) -> list[Ending]:
         """All commands on one file; `cli`: as processes of their own."""
@@ -78,7 +79,7 @@ class Gauntlet:
         """
         own = set() if self._process is None else {self._process.pid}
         deadline = time.monotonic() + 2
-        while left := alive((set(children(os.getpid())) - own).union(*map(children, own))):
+        while left := alive((set(children(os.getpid())) - own - self._others).union(*map(children, own))):
             if time.monotonic() > deadline:
                 break
             time.sleep(0.05)

@@ -45,6 +45,7 @@ def run(
     arguments: list[str], *, environment: dict[str, str], after: float | None = None, number: int = signal.SIGKILL
 ) -> Ended:
     """Run a command line; `after` so many seconds send it a signal: SIGKILL to it alone, any other as a terminal."""
+    others = set(children(os.getpid()))
     process = subprocess.Popen(
         [sys.executable, str(CLI), *arguments],
         stdout=subprocess.DEVNULL,
@@ -63,7 +64,9 @@ def run(
             os.killpg(process.pid, number)
     _, said = process.communicate(timeout=GIVEN_UP_SECONDS)
     seconds = time.monotonic() - began
-    return Ended(process.returncode, in_time, seconds, said.decode(errors="replace"), len(left_running({process.pid})))
+    return Ended(
+        process.returncode, in_time, seconds, said.decode(errors="replace"), len(left_running({*others, process.pid}))
+    )
 
 
 def left_running(known: set[int], *, grace: float = 2.0) -> list[int]:

@@ -235,7 +235,7 @@ def test_what_cannot_be_reported_is_8(refused: Refused, path: str) -> None:
     refused(f"report {path} --out new.html", 8, path)
 
 
-@pytest.mark.parametrize("target", ["gpu", "cpuu"])
+@pytest.mark.parametrize("target", ["tpu", "cpuu"])
 def test_an_unknown_target_is_6(refused: Refused, target: str) -> None:
     refused(f"evaluate bundle --data digits --target {target}", 6, f"unknown target '{target}'")
     refused(f"profile bundle --target {target}", 6, f"unknown target '{target}'")

@@ -201,16 +201,17 @@ def test_nothing_is_left_behind(float32: bytes) -> None:
 def test_the_server_answers_nobody_who_does_not_know_its_path(node_modules: Path) -> None:  # noqa: F811
     address = _served({"model.tflite": b"secret"}, node_modules / "@litertjs")
     base = address.removesuffix("index.html")
-    with urllib.request.urlopen(base + "model.tflite") as answer:  # noqa: S310
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # urlopen keeps what other tests set
+    with direct.open(base + "model.tflite") as answer:
         assert answer.read() == b"secret"
         assert answer.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
     root = "/".join(base.split("/")[:3])
     for path in ("/", "/model.tflite", "/x/model.tflite", "/x/index.html"):
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(root + path)  # noqa: S310
+            direct.open(root + path)
     for path in ("modules/../../package.json", "modules/%2e%2e/x", "../index.html"):
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(base + path)  # noqa: S310
+            direct.open(base + path)
 
 
 def test_an_unknown_way_is_an_error_with_the_nearest() -> None:
