@@ -120,7 +120,8 @@ def test_sessions_are_closed_when_an_image_becomes_corrupt(
     monkeypatch.setattr(f"{__name__}.DOUBLE", target, raising=False)
     with pytest.raises(DataError, match=r"003\.png: the image is corrupt"):
         evaluate([artifact(models, "float32", preprocess=CONTRACT)] * 2, data, plan=BROAD)
-    assert {session.calls[-1] for session in target.opened} == {"double close"}
+    assert len(target.opened) >= 2
+    assert all(session.calls[-1] == "double close" for session in target.opened)
 
 
 def test_corrupt_images_are_left_out_and_reported(models: Models, tmp_path: Path) -> None:
