@@ -23,7 +23,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from benchmarks.killed import TRAIN
 from benchmarks.paired import save
+from edgeres.bundle import open_bundle
 from edgeres.console import COMMANDS, INTERRUPTED
+from edgeres.errors import EdgeresError
 from tests.processes import adopt_orphans, run
 
 SECONDS = 5.0
@@ -82,11 +84,12 @@ def _commands(folder: Path, environment: dict[str, str]) -> dict[str, list[str]]
         "data": ["data", "digits"],
         "train": [*TRAIN, "--out", out],
         "inspect": ["inspect", model],
-        "convert": ["convert", model, *digits, "--recipe", "slim-int8", "--out", out],
+        "convert": ["convert", model, *digits, "--recipe", "slim-int8", "--set", "slim.macs=0.7", "--out", out],
         "sensitivity": ["sensitivity", model, *digits, "--out", out],
         "evaluate": ["evaluate", bundle, model, *digits, "--json", out],
         "profile": ["profile", bundle, model, "--json", out],
         "targets": ["targets"],
+        "devices": ["devices", "list"],
         "verify": ["verify", bundle],
         "sign": ["sign", bundle, "--key", str(_key(folder))],
         "check-preprocessing": ["check-preprocessing", bundle],
@@ -131,20 +134,31 @@ def _length(arguments: list[str], folder: Path, environment: dict[str, str]) -> 
 
 
 def _clear(folder: Path) -> None:
-    for path in (folder / "out", *folder.glob(".out.*")):
+    """Take away the output and what was cached: every run takes as long as the first."""
+    for path in (folder / "out", folder / "cache", *folder.glob(".out.*")):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _output(folder: Path) -> list[str]:
-    """What is half there: beside the output, or a folder that is none of those that say how to go on.
+    """What is half there: beside the output, or a folder that is neither whole nor one that says how to go on.
 
     A file is whole, for it is renamed into its place: the command had done its work when it was interrupted.
     """
     found = [path.name for path in folder.glob(".out.*")]
     out = folder / "out"
-    if out.is_dir() and not (out / "config.json").exists() and not (out / "sensitivity.json").exists():
+    goes_on = any((out / name).exists() for name in ("config.json", "sensitivity.json"))
+    if out.is_dir() and not goes_on and not _is_bundle(out):
         found += [str(path.relative_to(folder)) for path in out.rglob("*")]
     return found
+
+
+def _is_bundle(folder: Path) -> bool:
+    """Whether its manifest, which is written last, is there, and what it names is as it says."""
+    try:
+        open_bundle(folder)
+    except EdgeresError:
+        return False
+    return True
 
 
 if __name__ == "__main__":
