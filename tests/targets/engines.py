@@ -73,7 +73,9 @@ class Engine:
 
     def babble(self) -> Answer:
         """Write into the pipe of the answers, as native code that has lost its way could."""
-        for descriptor in map(int, os.listdir("/proc/self/fd")):  # whichever numbers the parent had free
+        for descriptor in [
+            int(entry.name) for entry in Path("/proc/self/fd").iterdir()
+        ]:  # whichever numbers the parent had free
             with suppress(OSError):
                 os.write(descriptor, b"\xff" * 64)
         time.sleep(3600)
