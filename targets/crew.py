@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from functools import partial
+from itertools import chain
 from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeres.errors import EdgeresError
 from targets.artifact import Artifact
+from targets.catalogue import open_session
 from targets.devices.remote import RemoteTarget
 from targets.environment import physical_memory, usable_cores
 from targets.target import Session, Target
@@ -37,6 +42,35 @@ def sessions_each(target: Target, artifacts: Sequence[Artifact], *, images: int)
     models = len(artifacts)
     memory = sessions_that_fit(sum(len(artifact.model) for artifact in artifacts), memory_bytes)
     return max(1, min(cores + 1, -(-2 * cores // models), images // _LEAST_IMAGES, memory))
+
+
+def opened(artifacts: Sequence[Artifact], target: Target, count: int, stack: ExitStack) -> list[list[Session]]:
+    """`count` sessions of each artifact, which `stack` closes. On this machine's cores they start side by side.
+
+    Raises:
+        EdgeresError: see `targets.catalogue.open_session`; of the first artifact that cannot be opened.
+    """
+    if target.kind not in _ON_THESE_CORES:
+        return [[stack.enter_context(open_session(each, target)) for _ in range(count)] for each in artifacts]
+    # The kernel ties a sandbox to the thread that opened it: the threads end after the sessions.
+    threads = ThreadPoolExecutor(len(artifacts) * count, thread_name_prefix="open")
+    stack.push(lambda kind, *_: threads.shutdown(wait=not _interrupted(kind)))
+    opening = [[threads.submit(open_session, artifact, target) for _ in range(count)] for artifact in artifacts]
+    for each in chain.from_iterable(opening):
+        stack.push(partial(_close, each))
+    return [[each.result() for each in sessions] for sessions in opening]
+
+
+def _close(opening: Future[Session], kind: type[BaseException] | None, *_: object) -> None:
+    """Close a session once it is open, also where another could not be; an interruption does not wait for it."""
+    if _interrupted(kind) and not opening.done():
+        return
+    with suppress(EdgeresError):
+        opening.result().close()
+
+
+def _interrupted(kind: type[BaseException] | None) -> bool:
+    return kind is not None and not issubclass(kind, Exception)
 
 
 def sessions_that_fit(model_bytes: int, memory_bytes: int) -> int:

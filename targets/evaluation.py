@@ -16,8 +16,8 @@ from edgeres.progress import Progress, silent
 from edgeres.results import ArtifactResult, DataRecord, Parity, Result
 from targets import accuracy
 from targets.artifact import Artifact
-from targets.catalogue import available_target, open_session
-from targets.crew import sessions_each
+from targets.catalogue import available_target
+from targets.crew import opened, sessions_each
 from targets.devices import fleet
 from targets.environment import describe
 from targets.proof import prove
@@ -112,15 +112,10 @@ def _evaluate_on(
     target, artifacts, dataset = entered.target, entered.artifacts, entered.dataset
     with ExitStack() as stack:
         count = sessions_each(target, artifacts, images=len(entered.split))
+        crews = opened(artifacts, target, count, stack)
         entrants = [
-            accuracy.entrant(
-                artifact.path,
-                *(stack.enter_context(open_session(artifact, target)) for _ in range(count)),
-                preprocess=contract,
-                labels=artifact.labels,
-                dataset=dataset,
-            )
-            for artifact, contract in zip(artifacts, entered.contracts, strict=True)
+            accuracy.entrant(artifact.path, *crew, preprocess=contract, labels=artifact.labels, dataset=dataset)
+            for artifact, contract, crew in zip(artifacts, entered.contracts, crews, strict=True)
         ]
         measured, record = accuracy.measure(
             entrants, entered.split, dataset, baseline=baseline, margin_points=margin_points, progress=progress

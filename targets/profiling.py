@@ -15,6 +15,7 @@ from edgeres.storage import write_bytes
 from targets import latency
 from targets.artifact import Artifact
 from targets.catalogue import about, available_target, find_target, open_session
+from targets.compression import compressed
 from targets.devices import fleet
 from targets.environment import describe
 from targets.further import Further, require_targets, with_further
@@ -65,7 +66,9 @@ def profile(
         return fleet.failed_rows(rows, error)
 
     found = fleet.spread(names, measure, failed)
-    return Result(environment=environment, artifacts=tuple(row for rows in found for row in rows))
+    downloads = [compressed(artifact.model) for artifact in artifacts]
+    rows = (replace(row, download_bytes=size) for rows in found for row, size in zip(rows, downloads, strict=True))
+    return Result(environment=environment, artifacts=tuple(rows))
 
 
 def _profile_on(

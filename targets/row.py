@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from edgeres.results import ArtifactResult
 from targets.artifact import Artifact
-from targets.compression import compressed
 
 
 def row(target: str, artifact: Artifact, *, baseline: bool) -> ArtifactResult:
@@ -14,7 +13,6 @@ def row(target: str, artifact: Artifact, *, baseline: bool) -> ArtifactResult:
         path=artifact.path,
         sha256=artifact.sha256,
         size_bytes=len(artifact.model),
-        download_bytes=compressed(artifact.model),
         target=target,
         baseline=baseline,
     )

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import os
+import signal
+import threading
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
 
+from edgeres.errors import TargetError
 from targets.artifact import Artifact
-from targets.crew import sessions_each
+from targets.crew import opened, sessions_each
 from tests.targets.double import DoubleSession, DoubleTarget
 
 SMALL = Artifact("m", "m.tflite", "tflite", b"x" * 1000)
@@ -41,3 +46,32 @@ def test_large_models_are_not_opened_more_often_than_memory_holds(monkeypatch: p
 
 def test_an_accelerator_runs_one_session() -> None:
     assert sessions_each(replace(CPU, kind="npu"), [SMALL], images=10_000) == 1
+
+
+@pytest.mark.parametrize("kind", ["cpu", "accelerator"])
+def test_every_session_is_closed_when_one_cannot_be_opened(kind: str) -> None:
+    def make(model: bytes) -> DoubleSession:
+        if model == b"broken":
+            raise TargetError("no such operator")
+        return DoubleSession()
+
+    target, broken = DoubleTarget(make, kind=kind), replace(SMALL, model=b"broken")
+    with pytest.raises(TargetError, match="no such operator"), ExitStack() as stack:
+        opened([SMALL, broken], target, 2, stack)
+    assert [session.calls for session in target.opened] == [["double close"]] * 2
+
+
+def test_an_interruption_does_not_wait_for_a_session_that_hangs_while_it_opens() -> None:
+    released = threading.Event()
+
+    def hang(_: bytes) -> DoubleSession:
+        released.wait(60)
+        return DoubleSession()
+
+    try:
+        threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT]).start()
+        with pytest.raises(KeyboardInterrupt), ExitStack() as stack:
+            opened([SMALL], DoubleTarget(hang), 2, stack)
+        assert not released.is_set()
+    finally:
+        released.set()
