@@ -22,7 +22,8 @@ from targets.devices.address import parse_address
 from targets.devices.connection import Connection, Login, Program, Refused, Unreachable, library, usual_known_hosts
 from targets.devices.device import ConnectionLost, Device, Entry, Finding
 from targets.devices.link import Answered, Link
-from targets.devices.remote import RemoteMachine, RemoteTarget, remote_target
+from targets.devices.remote import RemoteTarget, remote_target
+from targets.devices.remote_machine import RemoteMachine
 from targets.devices.sources import DAMAGED, RECEIVER, TOO_OLD, packed
 from targets.target import Availability
 

@@ -21,7 +21,7 @@ from edgeres.errors import ConfigError, EdgeresError, TargetError
 from targets.artifact import Artifact
 from targets.devices import connection, fleet
 from targets.devices.device import ConnectionLost
-from targets.devices.remote import RemoteSandbox
+from targets.devices.remote_sandbox import RemoteSandbox
 from targets.devices.ssh import Patience, SshDevice
 from targets.further import Further
 from targets.latency import Block, Protocol
@@ -463,7 +463,7 @@ def test_the_model_is_hashed_there_before_a_runtime_sees_it(devices: Devices) ->
 ORPHAN_MAKER = """
 import sys
 from targets.devices.device import Entry
-from targets.devices.remote import RemoteSandbox
+from targets.devices.remote_sandbox import RemoteSandbox
 from targets.devices.ssh import SshDevice
 device = SshDevice(Entry("box", sys.argv[1], {"python": sys.argv[2]}), extra=("tests.targets.engines",))
 sandbox = RemoteSandbox(device, "tests.targets.engines:Engine")

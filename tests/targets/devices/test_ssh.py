@@ -22,7 +22,7 @@ from targets.conditions import Watch
 from targets.crew import sessions_each
 from targets.devices import opened
 from targets.devices.device import DeviceTarget
-from targets.devices.remote import RemoteSandbox
+from targets.devices.remote_sandbox import RemoteSandbox
 from targets.environment import describe
 from targets.latency import Block, Protocol
 from targets.lock import LOCK
