@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -124,8 +125,19 @@ def test_native_code_gets_no_more_memory_than_the_limit() -> None:
         assert sandbox.call("devour_natively")[0] == {"address": None}
 
 
-def test_limits_are_in_force(sandbox: Sandbox) -> None:
-    found = sandbox.call("limits")[0]
+@pytest.fixture
+def core_dumps() -> Iterator[None]:
+    """What is started meanwhile may dump its memory, as far as this user may allow it."""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_CORE, before)
+
+
+@pytest.mark.usefixtures("core_dumps")
+def test_limits_are_in_force() -> None:
+    with Sandbox(ENGINE) as sandbox:
+        found = sandbox.call("limits")[0]
     assert found["core"] == 0
     assert found["memory"] == Limits().memory_bytes
     assert 0 < found["cpu"] <= Limits().cpu_seconds + 60
