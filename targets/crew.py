@@ -44,8 +44,8 @@ def sessions_each(target: Target, artifacts: Sequence[Artifact], *, images: int)
     return max(1, min(cores + 1, -(-2 * cores // models), images // _LEAST_IMAGES, memory))
 
 
-def opened(artifacts: Sequence[Artifact], target: Target, count: int, stack: ExitStack) -> list[list[Session]]:
-    """`count` sessions of each artifact, which `stack` closes. On this machine's cores they start side by side.
+def open_sessions(artifacts: Sequence[Artifact], target: Target, count: int, stack: ExitStack) -> list[list[Session]]:
+    """`count` sessions of each artifact, which `stack` closes. On this machine's cores some start at a time.
 
     Raises:
         EdgeresError: see `targets.catalogue.open_session`; of the first artifact that cannot be opened.
@@ -53,7 +53,7 @@ def opened(artifacts: Sequence[Artifact], target: Target, count: int, stack: Exi
     if target.kind not in _ON_THESE_CORES:
         return [[stack.enter_context(open_session(each, target)) for _ in range(count)] for each in artifacts]
     # The kernel ties a sandbox to the thread that opened it: the threads end after the sessions.
-    threads = ThreadPoolExecutor(len(artifacts) * count, thread_name_prefix="open")
+    threads = ThreadPoolExecutor(usable_cores() + 1, thread_name_prefix="open")
     stack.push(lambda kind, *_: threads.shutdown(wait=not _interrupted(kind)))
     opening = [[threads.submit(open_session, artifact, target) for _ in range(count)] for artifact in artifacts]
     for each in chain.from_iterable(opening):
@@ -62,8 +62,11 @@ def opened(artifacts: Sequence[Artifact], target: Target, count: int, stack: Exi
 
 
 def _close(opening: Future[Session], kind: type[BaseException] | None, *_: object) -> None:
-    """Close a session once it is open, also where another could not be; an interruption does not wait for it."""
-    if _interrupted(kind) and not opening.done():
+    """Close a session once it is open, also where another could not be; none is opened any more for that.
+
+    An interruption does not wait for one that is being opened: the process ends, and the kernel ends its children.
+    """
+    if opening.cancel() or (_interrupted(kind) and not opening.done()):
         return
     with suppress(EdgeresError):
         opening.result().close()

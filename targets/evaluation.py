@@ -17,7 +17,7 @@ from edgeres.results import ArtifactResult, DataRecord, Parity, Result
 from targets import accuracy
 from targets.artifact import Artifact
 from targets.catalogue import available_target
-from targets.crew import opened, sessions_each
+from targets.crew import open_sessions, sessions_each
 from targets.devices import fleet
 from targets.environment import describe
 from targets.proof import prove
@@ -112,7 +112,7 @@ def _evaluate_on(
     target, artifacts, dataset = entered.target, entered.artifacts, entered.dataset
     with ExitStack() as stack:
         count = sessions_each(target, artifacts, images=len(entered.split))
-        crews = opened(artifacts, target, count, stack)
+        crews = open_sessions(artifacts, target, count, stack)
         entrants = [
             accuracy.entrant(artifact.path, *crew, preprocess=contract, labels=artifact.labels, dataset=dataset)
             for artifact, contract, crew in zip(artifacts, entered.contracts, crews, strict=True)

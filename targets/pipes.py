@@ -5,6 +5,7 @@ What the child prints is read all the while, so that it never blocks on it; the 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import selectors
 import time
@@ -101,7 +102,5 @@ class Pipes:
 
 def _widen(pipe: int) -> None:
     """Have a pipe hold a piece, where the system has a call for it and lets this user have so much."""
-    with suppress(ImportError, AttributeError, OSError):
-        import fcntl
-
+    with suppress(AttributeError, OSError):
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIECE)

@@ -73,11 +73,10 @@ class Engine:
 
     def babble(self) -> Answer:
         """Write into the pipe of the answers, as native code that has lost its way could."""
-        for descriptor in [
-            int(entry.name) for entry in Path("/proc/self/fd").iterdir()
-        ]:  # whichever numbers the parent had free
+        # Whichever numbers the parent had free.
+        for descriptor in [*Path("/proc/self/fd").iterdir()]:
             with suppress(OSError):
-                os.write(descriptor, b"\xff" * 64)
+                os.write(int(descriptor.name), b"\xff" * 64)
         time.sleep(3600)
         return {}, ()
 

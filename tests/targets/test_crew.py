@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import pytest
 
 from edgeres.errors import TargetError
 from targets.artifact import Artifact
-from targets.crew import opened, sessions_each
+from targets.crew import open_sessions, sessions_each
 from tests.targets.double import DoubleSession, DoubleTarget
 
 SMALL = Artifact("m", "m.tflite", "tflite", b"x" * 1000)
@@ -57,7 +58,7 @@ def test_every_session_is_closed_when_one_cannot_be_opened(kind: str) -> None:
 
     target, broken = DoubleTarget(make, kind=kind), replace(SMALL, model=b"broken")
     with pytest.raises(TargetError, match="no such operator"), ExitStack() as stack:
-        opened([SMALL, broken], target, 2, stack)
+        open_sessions([SMALL, broken], target, 2, stack)
     assert [session.calls for session in target.opened] == [["double close"]] * 2
 
 
@@ -71,7 +72,27 @@ def test_an_interruption_does_not_wait_for_a_session_that_hangs_while_it_opens()
     try:
         threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT]).start()
         with pytest.raises(KeyboardInterrupt), ExitStack() as stack:
-            opened([SMALL], DoubleTarget(hang), 2, stack)
+            open_sessions([SMALL], DoubleTarget(hang), 2, stack)
         assert not released.is_set()
     finally:
         released.set()
+
+
+def test_no_more_are_opened_at_a_time_than_the_cores_bear(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("targets.crew.usable_cores", lambda: 2)
+    lock, opening, most = threading.Lock(), 0, 0
+
+    def make(_: bytes) -> DoubleSession:
+        nonlocal opening, most
+        with lock:
+            opening += 1
+            most = max(most, opening)
+        time.sleep(0.02)
+        with lock:
+            opening -= 1
+        return DoubleSession()
+
+    with ExitStack() as stack:
+        found = open_sessions([SMALL] * 20, DoubleTarget(make), 1, stack)
+    assert len(found) == 20
+    assert most <= 3
