@@ -22,7 +22,7 @@ from targets.target import Session
 
 if TYPE_CHECKING:
     from targets.devices.android import AndroidDevice
-    from targets.devices.android_target import ToolRuns
+    from targets.devices.tool_runs import ToolRuns
 
 _HEAT_ROUNDS = 10
 """The thermal status is read every so many rounds."""

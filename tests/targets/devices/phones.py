@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from targets.devices import adb, android_target
+from targets.devices import adb, tool_runs
 from targets.devices.android import AndroidDevice
 from targets.devices.device import Entry
 from tests.targets.devices import benchmark_model
@@ -50,7 +50,7 @@ def adb_home(adb_server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Pat
         monkeypatch.setenv(name, value)
     for name in ("CONNECT_SECONDS", "SHELL_SECONDS", "_PUSH_SECONDS"):  # for a machine on which much else runs
         monkeypatch.setattr(adb, name, 240.0)
-    monkeypatch.setattr(android_target, "RUN_SECONDS", 600.0)
+    monkeypatch.setattr(tool_runs, "RUN_SECONDS", 600.0)
     return Path(adb_server["HOME"])
 
 

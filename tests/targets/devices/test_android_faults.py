@@ -16,7 +16,7 @@ import pytest
 
 from edgeres.errors import ConfigError, EdgeresError, TargetError
 from targets import latency
-from targets.devices import adb, android_target
+from targets.devices import adb, tool_runs
 from targets.devices.adb import Adb, parse_serial
 from targets.devices.android import AndroidDevice
 from targets.devices.device import ConnectionLost, Entry
@@ -200,7 +200,7 @@ def test_a_run_that_hangs_is_ended_there(
 ) -> None:
     with android.target("cpu").open(models("int8")) as session:
         phone.environment["FAKE_HANG"] = "1"
-        monkeypatch.setattr(android_target, "RUN_SECONDS", 3.0)
+        monkeypatch.setattr(tool_runs, "RUN_SECONDS", 3.0)
         session._sandbox._seconds = 3.0  # type: ignore[attr-defined]
         began = time.monotonic()
         with pytest.raises(TargetError, match="adb shell has not ended within 3 s"):
