@@ -31,6 +31,9 @@ from tests.processes import adopt_orphans, run
 SECONDS = 5.0
 TRIES = 5
 
+_SAID = 4000
+"""Characters of what a command said that are kept where its code is not 130: where it crashed is among them."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -45,7 +48,7 @@ def main() -> None:
 
 def measure(folder: Path, *, moments: int) -> dict[str, Any]:
     """All commands; see the module."""
-    environment = {"EDGERES_CACHE": str(folder / "cache")}
+    environment = {"EDGERES_CACHE": str(folder / "cache"), "PYTHONFAULTHANDLER": "1"}
     commands = _commands(folder, environment)
     missing = sorted(set(COMMANDS) - set(commands))
     rows = {name: _interrupted(arguments, folder, environment, moments) for name, arguments in commands.items()}
@@ -121,7 +124,7 @@ def _interrupted(arguments: list[str], folder: Path, environment: dict[str, str]
                 break
         left = _output(folder)
         row = {"after": round(after, 2), "code": ended.code, "seconds": round(ended.seconds, 2), "left": ended.left}
-        rows.append({**row, "output": left, "said": ended.said[-300:] if ended.code != INTERRUPTED else ""})
+        rows.append({**row, "output": left, "said": ended.said[-_SAID:] if ended.code != INTERRUPTED else ""})
         print(arguments[0], rows[-1], flush=True)
     return rows
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from edgeres.training.averages import Averages
 from edgeres.training.distribution import Group
+from edgeres.training.interruption import held_signals
 from edgeres.training.step import Losses, Step, Totals
 
 StepsDone = Callable[[int, float], None]
@@ -70,19 +71,21 @@ class Loop:
             NotFiniteError: the loss became NaN or infinite; seen within a few steps.
         """
         self.totals.reset()
-        batches = iter(self._group.distribute(feed))
-        started, done = time.perf_counter(), 0
         count = _WORKER_STEPS if self._group.workers > 1 else 1
-        while done < steps:
-            count = min(count, steps - done)
-            before = time.perf_counter()
-            stepping(batches, tf.constant(count))
-            self._require_finite()
-            now = time.perf_counter()
-            done += count
-            told(done, float(self.totals.images.result()) / (now - started))
-            if self._group.workers == 1:
-                count = max(1, min(_MOST_STEPS, 2 * count, int(_CALL_S * count / (now - before))))
+        with held_signals() as let_through:
+            batches = iter(self._group.distribute(feed))
+            started, done = time.perf_counter(), 0
+            while done < steps:
+                count = min(count, steps - done)
+                before = time.perf_counter()
+                stepping(batches, tf.constant(count))
+                self._require_finite()
+                now = time.perf_counter()
+                done += count
+                let_through()
+                told(done, float(self.totals.images.result()) / (now - started))
+                if self._group.workers == 1:
+                    count = max(1, min(_MOST_STEPS, 2 * count, int(_CALL_S * count / (now - before))))
 
     def measure(self, feed: tf.data.Dataset, measuring: Any) -> None:
         """A whole feed; `totals` has loss and accuracy.
@@ -91,8 +94,10 @@ class Loop:
             NotFiniteError: the loss is NaN or infinite.
         """
         self.totals.reset()
-        for batch in self._group.distribute(feed):
-            measuring(batch)
+        with held_signals() as let_through:
+            for batch in self._group.distribute(feed):
+                measuring(batch)
+                let_through()
         self._require_finite()
 
     def _require_finite(self) -> None:
