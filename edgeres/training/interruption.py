@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 PATIENCE_S = 2.0
 """A signal acts after this time wherever TensorFlow is: tracing a deep network takes longer."""
+
+Handler = Callable[[int, FrameType | None], Any]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -27,7 +29,9 @@ def held_signals(patience_s: float = PATIENCE_S) -> Iterator[Callable[[], None]]
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
-    usual = {number: handler for number in _SIGNALS if callable(handler := signal.getsignal(number))}
+    usual: dict[int, Handler] = {
+        number: handler for number in _SIGNALS if callable(handler := signal.getsignal(number))
+    }
     held: list[int] = []
     reminders: list[threading.Timer] = []
 
@@ -59,6 +63,6 @@ def held_signals(patience_s: float = PATIENCE_S) -> Iterator[Callable[[], None]]
         act()
 
 
-def _install(handlers: dict[Any, Any]) -> None:
+def _install(handlers: Mapping[int, Handler]) -> None:
     for number, handler in handlers.items():
         signal.signal(number, handler)
