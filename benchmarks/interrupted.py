@@ -3,8 +3,8 @@
     python -m benchmarks.interrupted [--moments 3]
 
 SIGINT goes to the whole process group, as a terminal sends it. A command must end with 130 within 5 s, leave no process
-and no output. (Before edgeres has set its handler, while Python starts, the signal itself ends it: a shell calls that
-130, too.) Writes `benchmarks/results/interrupted.json`.
+and no output. (Before edgeres has set its handler, while Python starts, and when the work is done, while it ends, the
+signal itself ends it: a shell calls that 130, too.) Writes `benchmarks/results/interrupted.json`.
 """
 
 from __future__ import annotations
