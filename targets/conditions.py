@@ -127,7 +127,9 @@ class Watch:
         found = []
         for place, rounds in enumerate(measured):
             running = sum(map(sum, rounds)) / 1000
-            switches = _share(before.switches[place], after.switches[place], running, limit=None)
+            # Whoever takes a block's answer is woken by it, and may well be woken on the same CPU: once a round.
+            woken = _plus(before.switches[place], len(rounds))
+            switches = _share(woken, after.switches[place], running, limit=None)
             own = trend([statistics.median(block) for block in rounds])
             evidence = Evidence(own, reference, pressure, steal, switches, throttled, series=len(measured) + 1)
             found.append(
@@ -173,6 +175,10 @@ def flags(found: Evidence) -> tuple[Condition, ...]:
         ("throttling", throttling),
     )
     return tuple(name for name, holds in judged if holds)
+
+
+def _plus(counted: int | None, more: int) -> int | None:
+    return None if counted is None else counted + more
 
 
 def _added(before: float | None, after: float | None) -> float | None:

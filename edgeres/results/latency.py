@@ -33,8 +33,9 @@ class Conditions:
 
     `trend` is that of the artifact's rounds, `reference` that of a fixed kernel timed once a round (`reference_ms`).
     `pressure`: share of the time in which some task waited for a CPU. `steal`: share of CPU time the hypervisor took.
-    `switches_per_s`: involuntary context switches of the artifact's process in a second of running. `throttled`: how
-    often a CPU or the container was. None: the system does not count it.
+    `switches_per_s`: involuntary context switches of the artifact's process in a second of running, without the one a
+    round that the harness causes when it takes the answer. `throttled`: how often a CPU or the container was. None: the
+    system does not count it.
     """
 
     flags: tuple[Condition, ...]
