@@ -237,3 +237,41 @@ console.main([])
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout, ended.stderr.strip()) == (code, "", said)
+
+
+HEAVY_COMMAND = """
+import atexit, os, sys, types
+class Torn:
+    def __del__(self):
+        os.write(1, b"torn down\\n")
+module = types.ModuleType("tensorflow")
+module.kept, module.loop = Torn(), module
+sys.modules["tensorflow"] = module
+import click
+from edgeres import console
+@click.command()
+def command():
+    atexit.register(print, "closed")
+    click.echo("done")
+    click.get_current_context().exit(7)
+console.command = command
+console.COMMANDS["command"] = "edgeres.console:command"
+console.main(["command"])
+"""
+
+
+def test_what_was_to_happen_at_the_end_happens_and_the_teardown_is_spared() -> None:
+    done = python(HEAVY_COMMAND)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "done\nclosed\n", "")
+
+
+def test_workers_that_train_together_end_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_CONFIG", "{}")
+    done = python(HEAVY_COMMAND)
+    assert (done.returncode, done.stdout) == (7, "done\nclosed\ntorn down\n")
+
+
+def test_output_that_cannot_be_written_is_no_success() -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run([sys.executable, "-c", HEAVY_COMMAND], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode not in (0, 7)
