@@ -26,7 +26,8 @@ from benchmarks.paired import save
 from benchmarks.simulated import Device, Model
 from edgeres.results import Latency
 from targets.artifact import Artifact
-from targets.catalogue import available_target, open_session
+from targets.catalogue import available_target
+from targets.crew import open_sessions, processes_each
 from targets.latency import MAX_ROUNDS, Block, Protocol, measure
 from targets.stats import proportion
 from targets.target import Session
@@ -35,6 +36,13 @@ NETWORK = Path("tests/assets/resnet8-cifar10/model.keras")
 BUSY = 2
 FRESH = 10
 """After so many trials the processes are replaced: what is peculiar to one pair must not decide over all."""
+
+_BUSY = """
+import os
+parent = os.getppid()
+while os.getppid() == parent:
+    pass
+"""
 
 WARM = Protocol(max_rounds=MAX_ROUNDS, warm_up_seconds=0.05, warm_up_limit=0.5)
 """The protocol of the command line, for sessions that have run before."""
@@ -83,7 +91,7 @@ def models() -> tuple[Artifact, Artifact]:
 @contextmanager
 def busy() -> Iterator[None]:
     """So many processes that only count, until the end."""
-    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(BUSY)]
+    processes = [subprocess.Popen([sys.executable, "-c", _BUSY]) for _ in range(BUSY)]
     try:
         yield
     finally:
@@ -93,19 +101,21 @@ def busy() -> Iterator[None]:
 
 
 @contextmanager
-def opened(*artifacts: Artifact) -> Iterator[list[Session]]:
-    """A process for each."""
+def opened(*artifacts: Artifact) -> Iterator[list[list[Session]]]:
+    """As many sets of processes, one of each artifact, as `profile` lets take turns."""
+    target = available_target("cpu")
     with ExitStack() as stack:
-        yield [stack.enter_context(open_session(each, available_target("cpu"))) for each in artifacts]
+        found = open_sessions(artifacts, target, processes_each(target, artifacts), stack)
+        yield [list(each) for each in zip(*found, strict=True)]
 
 
 def same_model(model: Artifact, trials: int, how: str) -> dict[str, Any]:
     """The network against itself: how often it is called faster or slower than it is."""
     found: list[Latency] = []
     while len(found) < trials:
-        with opened(model, model) as sessions:
+        with opened(model, model) as (sessions, *others):
             seeds = range(len(found), min(len(found) + FRESH, trials))
-            found += [measure(sessions, replace(WARM, seed=seed), baseline=0)[1] for seed in seeds]
+            found += [measure(sessions, replace(WARM, seed=seed), others=others, baseline=0)[1] for seed in seeds]
     wrong = sum(each.verdict in ("faster", "slower") for each in found)
     print(f"A/A, {how}: {wrong} of {trials} wrong; off by {_off(found):.2%}; {_count(found)}")
     return {"wrong": wrong, "off": _off(found), "trials": [_trial(each) for each in found]}
@@ -149,8 +159,8 @@ def repeats(whole: Artifact, small: Artifact, count: int) -> dict[str, Any]:
     """Float against int8 on a loaded machine, by fresh processes each time: how far apart the speed-ups are."""
     found = []
     for seed in range(count):
-        with opened(whole, small) as sessions:
-            found.append(measure(sessions, Protocol(max_rounds=MAX_ROUNDS, seed=seed), baseline=0)[1])
+        with opened(whole, small) as (sessions, *others):
+            found.append(measure(sessions, Protocol(max_rounds=MAX_ROUNDS, seed=seed), others=others, baseline=0)[1])
     values = [_ratio(each).value for each in found]
     spread = max(values) / min(values) - 1
     print(f"float against int8, {count} times under load: {min(values):.3f}x to {max(values):.3f}x, {spread:.1%} apart")
@@ -163,8 +173,8 @@ def pinning(model: Artifact, count: int) -> dict[str, Any]:
     protocols = {name: replace(WARM, max_rounds=None, pin=name == "pinned") for name in found}
     for seed in range(count):
         for name in sorted(found, reverse=bool(seed % 2)):
-            with opened(model, model) as sessions:
-                found[name].append(measure(sessions, replace(protocols[name], seed=seed), baseline=0)[1])
+            with opened(model, model) as (sessions, *others):
+                found[name].append(measure(sessions, replace(protocols[name], seed=seed), others=others, baseline=0)[1])
     off = {name: _off(each_way) for name, each_way in found.items()}
     print(f"A/A of 30 rounds under load: off by {off['pinned']:.2%} pinned, {off['free']:.2%} not")
     return {"off": off} | {name: [_trial(each) for each in each_way] for name, each_way in found.items()}

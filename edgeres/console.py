@@ -135,8 +135,8 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
-    ended: list[int] = []
-    atexit.register(_skip_teardown, ended)
+    codes: list[int] = []
+    atexit.register(_skip_teardown, codes)
     try:
         code = run(arguments)
     except _Terminated as ended:
@@ -149,22 +149,22 @@ def main(arguments: list[str] | None = None) -> None:
             click.echo("interrupted", err=True)
     if code and (_received or code == INTERRUPTED):
         _leave(128 + _received[0] if _received else INTERRUPTED)
-    ended.append(code)
+    codes.append(code)
     sys.exit(code)
 
 
-def _skip_teardown(ended: list[int]) -> None:
+def _skip_teardown(codes: list[int]) -> None:
     """End without taking the interpreter apart, for which TensorFlow alone needs a second and more.
 
     Registered before anything else was imported, it runs after all other functions of the end. Workers that train
     together take their leave of each other in the teardown.
     """
-    if ended and "tensorflow" in sys.modules and "TF_CONFIG" not in os.environ:
+    if codes and "tensorflow" in sys.modules and "TF_CONFIG" not in os.environ:
         try:
             sys.stdout.flush()
         except OSError:
             return  # Python reports it
-        _leave(ended[0])
+        _leave(codes[0])
 
 
 def _leave(code: int) -> NoReturn:

@@ -90,6 +90,7 @@ def read_counters(processes: Sequence[int | None]) -> Counters:
 class Watch:
     """Watches a measurement of several processes: `begin` before its rounds, `each_round`, and `end` after them.
 
+    `processes`: of the first artifact, of the second, …; then as many more where several of each take turns.
     `kernel` gives the milliseconds of the reference kernel, `counters` reads what the system has counted.
     """
 
@@ -117,7 +118,7 @@ class Watch:
         self._reference.append(float(f"{milliseconds:.6g}"))
 
     def end(self, measured: Sequence[Sequence[Sequence[float]]]) -> list[Conditions]:
-        """The conditions of each process, from the milliseconds of its runs, round by round."""
+        """The conditions of each artifact, from the milliseconds of its runs, round by round."""
         before, after = self._before, self._counters(self._processes)
         seconds = after.clock_s - before.clock_s
         pressure = _share(before.waited_s, after.waited_s, seconds)
@@ -128,8 +129,8 @@ class Watch:
         for place, rounds in enumerate(measured):
             running = sum(map(sum, rounds)) / 1000
             # Whoever takes a block's answer is woken by it, and may well be woken on the same CPU: once a round.
-            woken = _plus(before.switches[place], len(rounds))
-            switches = _share(woken, after.switches[place], running, limit=None)
+            woken = _plus(_all(before.switches[place :: len(measured)]), len(rounds))
+            switches = _share(woken, _all(after.switches[place :: len(measured)]), running, limit=None)
             own = trend([statistics.median(block) for block in rounds])
             evidence = Evidence(own, reference, pressure, steal, switches, throttled, series=len(measured) + 1)
             found.append(
@@ -175,6 +176,11 @@ def flags(found: Evidence) -> tuple[Condition, ...]:
         ("throttling", throttling),
     )
     return tuple(name for name, holds in judged if holds)
+
+
+def _all(counted: Sequence[int | None]) -> int | None:
+    known = [each for each in counted if each is not None]
+    return sum(known) if len(known) == len(counted) else None
 
 
 def _plus(counted: int | None, more: int) -> int | None:

@@ -25,6 +25,9 @@ _ON_THESE_CORES = ("cpu", "microcontroller")
 _LEAST_IMAGES = 16
 """A further session takes longer to start than so few images take it."""
 
+PROCESSES = 3
+"""Two processes of one model differ for as long as they live, at times by several percent: of three, one may."""
+
 _MEMORY_SHARE, _MODEL_COPIES = 4, 4
 """All sessions together may take a quarter of the memory; one is taken to need four times its model."""
 
@@ -44,18 +47,34 @@ def sessions_each(target: Target, artifacts: Sequence[Artifact], *, images: int)
     return max(1, min(cores + 1, -(-2 * cores // models), images // _LEAST_IMAGES, memory))
 
 
-def open_sessions(artifacts: Sequence[Artifact], target: Target, count: int, stack: ExitStack) -> list[list[Session]]:
+def processes_each(target: Target, artifacts: Sequence[Artifact]) -> int:
+    """How many processes of each artifact take turns when it is timed, see `targets.latency.measure`.
+
+    A device and an accelerator have one; on this machine it is as many as a part of memory holds, `PROCESSES` at most.
+    """
+    if target.kind not in _ON_THESE_CORES or not target.timed:
+        return 1
+    return min(PROCESSES, sessions_that_fit(sum(len(artifact.model) for artifact in artifacts), physical_memory()))
+
+
+def open_sessions(
+    artifacts: Sequence[Artifact], target: Target, count: int, stack: ExitStack, *, threads: int = 1
+) -> list[list[Session]]:
     """`count` sessions of each artifact, which `stack` closes. On this machine's cores some start at a time.
 
     Raises:
         EdgeresError: see `targets.catalogue.open_session`; of the first artifact that cannot be opened.
     """
     if target.kind not in _ON_THESE_CORES:
-        return [[stack.enter_context(open_session(each, target)) for _ in range(count)] for each in artifacts]
+        return [
+            [stack.enter_context(open_session(each, target, threads=threads)) for _ in range(count)]
+            for each in artifacts
+        ]
     # The kernel ties a sandbox to the thread that opened it: the threads end after the sessions.
-    threads = ThreadPoolExecutor(usable_cores() + 1, thread_name_prefix="open")
-    stack.push(lambda kind, *_: threads.shutdown(wait=not _interrupted(kind)))
-    opening = [[threads.submit(open_session, artifact, target) for _ in range(count)] for artifact in artifacts]
+    pool = ThreadPoolExecutor(usable_cores() + 1, thread_name_prefix="open")
+    stack.push(lambda kind, *_: pool.shutdown(wait=not _interrupted(kind)))
+    start = partial(open_session, target=target, threads=threads)
+    opening = [[pool.submit(start, artifact) for _ in range(count)] for artifact in artifacts]
     for each in chain.from_iterable(opening):
         stack.push(partial(_close, each))
     return [[each.result() for each in sessions] for sessions in opening]

@@ -2,7 +2,8 @@
 
 What a machine does besides (clocks, other programs) changes within seconds and hits whoever runs at that moment.
 Therefore one round runs a short block of every artifact, in random order, and only blocks of one round are compared.
-No run is dropped. Timing one after the other calls two runs of the same model different in 11 of 25 tries; this
+No run is dropped. A process has its own luck with memory for as long as it lives: where an artifact has several, they
+take turns round by round. Timing one after the other calls two runs of the same model different in 11 of 25 tries; this
 protocol with the ±2 % band of `stats.latency_verdict` in none of 200 (`benchmarks/trust.py`).
 """
 
@@ -12,14 +13,15 @@ import logging
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from random import Random
 
 from edgeres.progress import Progress, silent
 from edgeres.results import Conditions, Latency
 from targets.conditions import Watch
-from targets.machine import HERE, Block, Machine
+from targets.machine import HERE, Block, Machine, Times
 from targets.percentiles import tail
 from targets.stats import clustered_quantile, latency_verdict
 from targets.stopping import enough, looks, speedup, speedup_bca
@@ -94,6 +96,7 @@ def run_rounds(
     sessions: Sequence[Session],
     protocol: Protocol,
     *,
+    others: Sequence[Sequence[Session]] = (),
     machine: Machine = HERE,
     watch: Watch | None = None,
     enough: Callable[[Sequence[Rounds]], bool] = lambda _: False,
@@ -101,8 +104,9 @@ def run_rounds(
 ) -> list[Rounds]:
     """Time every session in interleaved rounds; the rounds of each, in the order of `sessions`.
 
-    `machine`: where they run. `watch` observes every round; `enough` says at every look whether to stop. Times are
-    rounded to 6 significant digits, so that every figure can be recomputed from what a result stores.
+    `others` of the same artifacts take turns with them. `machine`: where they run. `watch` observes every round;
+    `enough` says at every look whether to stop. Times are rounded to 6 significant digits, so that every figure can be
+    recomputed from what a result stores.
     """
     order, random = list(range(len(sessions))), Random(protocol.seed)  # noqa: S311 - an order, not a secret
     measured: list[list[tuple[float, ...]]] = [[] for _ in sessions]
@@ -112,7 +116,7 @@ def run_rounds(
         for _ in range(done, look):
             random.shuffle(order)
             orders.append(tuple(order))
-        for times in machine.rounds(sessions, orders, protocol.block, watch=watch):
+        for times in _in_turns(machine, (sessions, *others), orders, protocol.block, first=done, watch=watch):
             for place, own in enumerate(times):
                 measured[place].append(tuple(float(f"{time:.6g}") for time in own))
             done += 1
@@ -122,6 +126,23 @@ def run_rounds(
     return [tuple(rounds) for rounds in measured]
 
 
+def _in_turns(
+    machine: Machine,
+    sets: Sequence[Sequence[Session]],
+    orders: Sequence[Sequence[int]],
+    block: Block,
+    *,
+    first: int,
+    watch: Watch | None,
+) -> Iterator[Times]:
+    """The rounds from number `first` on, each with the next set of sessions."""
+    if len(sets) == 1:  # a device runs all rounds in one go
+        yield from machine.rounds(sets[0], orders, block, watch=watch)
+        return
+    for number, order in enumerate(orders, first):
+        yield from machine.rounds(sets[number % len(sets)], [order], block, watch=watch)
+
+
 def summarize(
     rounds: Rounds,
     *,
@@ -129,11 +150,13 @@ def summarize(
     baseline: Rounds | None = None,
     planned: int = 1,
     cores: tuple[int, ...] | None = None,
+    processes: int = 1,
     conditions: Conditions | None = None,
 ) -> Latency:
     """The figures of one artifact; against the baseline's rounds of the same run, where there is one.
 
     `planned`: at how many looks the measurement could have stopped. `cores`: where it was pinned.
+    `processes`: how many of it took turns.
 
     Raises:
         ValueError: too few rounds, or a baseline with another number of them.
@@ -150,6 +173,7 @@ def summarize(
         speedup_bca=None if baseline is None else speedup_bca(baseline, rounds, planned=planned),
         looks=planned,
         cores=cores,
+        processes=processes,
         conditions=conditions,
     )
 
@@ -158,6 +182,7 @@ def measure(
     sessions: Sequence[Session],
     protocol: Protocol,
     *,
+    others: Sequence[Sequence[Session]] = (),
     baseline: int | None = None,
     machine: Machine = HERE,
     watch: Watch | None = None,
@@ -165,22 +190,27 @@ def measure(
 ) -> list[Latency]:
     """Warm up, run the rounds, and summarize: the latency of each session, compared with that at `baseline`.
 
-    `machine` is where the sessions run; `watch` observes it meanwhile; unless given, one of the sessions' processes.
+    `others`: further sessions of the same artifacts, in processes of their own, which take turns with the first ones,
+    round by round. `machine` is where the sessions run; `watch` observes it meanwhile; unless given, one of the
+    sessions' processes.
 
     Raises:
         TargetError: a session's process died, or did not answer in time.
     """
-    planned, processes = len(protocol.looks), [session.process_id for session in sessions]
+    everyone = [*sessions, *chain.from_iterable(others)]
+    planned, processes = len(protocol.looks), [session.process_id for session in everyone]
     watch = watch or Watch(processes, kernel=machine.reference_ms, counters=machine.counters)
     with machine.lock(), machine.pinned(processes, protocol.threads if protocol.pin else None) as cores:
-        for place, session in enumerate(sessions):
-            progress("warm-up", place, len(sessions))
+        for place, session in enumerate(everyone):
+            progress("warm-up", place, len(everyone))
             if not warm_up(session, protocol):
-                _log.warning("artifact %d of %d had not settled after its warm-up", place + 1, len(sessions))
+                artifact = place % len(sessions) + 1
+                _log.warning("artifact %d of %d had not settled after its warm-up", artifact, len(sessions))
         watch.begin()
         measured = run_rounds(
             sessions,
             protocol,
+            others=others,
             machine=machine,
             watch=watch,
             enough=lambda rounds: enough(rounds, baseline, planned=planned),
@@ -195,6 +225,7 @@ def measure(
             baseline=None if place == baseline else reference,
             planned=planned,
             cores=cores,
+            processes=1 + len(others),
             conditions=conditions[place],
         )
         for place, rounds in enumerate(measured)

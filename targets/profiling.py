@@ -14,8 +14,9 @@ from edgeres.results import ArtifactResult, Result
 from edgeres.storage import write_bytes
 from targets import latency
 from targets.artifact import Artifact
-from targets.catalogue import about, available_target, find_target, open_session
+from targets.catalogue import about, available_target, find_target
 from targets.compression import compressed
+from targets.crew import open_sessions, processes_each
 from targets.devices import fleet
 from targets.environment import describe
 from targets.further import Further, require_targets, with_further
@@ -88,14 +89,11 @@ def _sessions_on(
     target: Target, artifacts: Sequence[Artifact], *, baseline: int | None, protocol: Protocol, progress: Progress
 ) -> list[ArtifactResult]:
     with ExitStack() as stack:
-        sessions = [
-            stack.enter_context(open_session(artifact, target, threads=protocol.threads)) for artifact in artifacts
-        ]
-        measured = (
-            latency.measure(sessions, protocol, baseline=baseline, machine=machine_of(target), progress=progress)
-            if target.timed
-            else [None] * len(sessions)
-        )
+        count = processes_each(target, artifacts)
+        opened = open_sessions(artifacts, target, count, stack, threads=protocol.threads)
+        sessions, *others = zip(*opened, strict=True)
+        run = partial(latency.measure, sessions, protocol, others=others, machine=machine_of(target))
+        measured = run(baseline=baseline, progress=progress) if target.timed else [None] * len(sessions)
         rows = [
             replace(
                 row(target.name, artifact, baseline=place == baseline),

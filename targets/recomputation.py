@@ -152,7 +152,14 @@ def _latency(artifact: ArtifactResult, baseline: ArtifactResult | None, result: 
         raise _Mismatch("the baseline is not in the result")
     rounds = theirs.rounds if theirs and own.speedup else None
     conditions = own.conditions and _conditions(own.conditions, own.rounds, result)
-    found = summarize(own.rounds, threads=own.threads, baseline=rounds, planned=own.looks or 1, conditions=conditions)
+    found = summarize(
+        own.rounds,
+        threads=own.threads,
+        baseline=rounds,
+        planned=own.looks or 1,
+        processes=own.processes,
+        conditions=conditions,
+    )
     sides = (artifact, baseline) if baseline else (artifact,)
     return replace(found, verdict="inconclusive") if found.verdict and any(map(unproved, sides)) else found
 

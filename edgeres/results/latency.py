@@ -55,8 +55,8 @@ class Latency:
     `p99_ms` is None where too few runs, or too few rounds that differ, would make it a guess.
     `speedup` is baseline time ÷ this time, paired round by round; `looks` is at how many numbers of rounds the
     measurement could have ended, for which its interval is widened; `speedup_bca` has a bootstrap interval, beside the
-    one that the verdict is of. `cores` are those it was pinned to, None where the system chose; `conditions` are those
-    it was measured under.
+    one that the verdict is of. `cores` are those it was pinned to, None where the system chose; `processes` of it took
+    turns, round by round; `conditions` are those it was measured under.
     """
 
     threads: int
@@ -69,6 +69,7 @@ class Latency:
     speedup_bca: Estimate | None = None
     looks: int | None = None
     cores: tuple[int, ...] | None = None
+    processes: int = 1
     conditions: Conditions | None = None
 
 

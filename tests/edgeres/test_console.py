@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -272,6 +273,6 @@ def test_workers_that_train_together_end_in_order(monkeypatch: pytest.MonkeyPatc
 
 
 def test_output_that_cannot_be_written_is_no_success() -> None:
-    with open("/dev/full", "w", encoding="utf-8") as full:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run([sys.executable, "-c", HEAVY_COMMAND], stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode not in (0, 7)

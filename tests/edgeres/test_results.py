@@ -100,6 +100,7 @@ def test_the_json_is_the_documented_one(tmp_path: Path) -> None:
                     "speedup_bca": estimate,
                     "looks": 3,
                     "cores": [1],
+                    "processes": 1,
                     "conditions": {
                         "flags": ["drift", "contention"],
                         "trend": steady,

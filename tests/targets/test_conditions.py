@@ -115,3 +115,16 @@ def test_a_watch_reads_the_processes_that_it_was_given() -> None:
         watch.each_round()
     watch.end([[[1.0]] * 8] * 2)
     assert asked == [[3, None]] * 2
+
+
+def test_the_switches_of_processes_that_take_turns_are_added_up() -> None:
+    counted = iter([(0, 0, 0, None), (30, 7, 8, 9)])
+    watch = Watch(
+        [1, 2, 3, 4], kernel=lambda: 1.0, counters=lambda _: Counters(0, None, None, None, None, next(counted))
+    )
+    watch.begin()
+    for _ in range(8):
+        watch.each_round()
+    one, two = watch.end([[[1000.0]] * 8] * 2)
+    assert one.switches_per_s == (30 + 8 - 8) / 8
+    assert two.switches_per_s is None  # one of its processes is none of this machine

@@ -11,7 +11,7 @@ import pytest
 
 from edgeres.errors import TargetError
 from targets.artifact import Artifact
-from targets.crew import open_sessions, sessions_each
+from targets.crew import open_sessions, processes_each, sessions_each
 from tests.targets.double import DoubleSession, DoubleTarget
 
 SMALL = Artifact("m", "m.tflite", "tflite", b"x" * 1000)
@@ -43,6 +43,15 @@ def test_large_models_are_not_opened_more_often_than_memory_holds(monkeypatch: p
     monkeypatch.setattr("targets.crew.physical_memory", lambda: 40_000)
     assert sessions_each(CPU, [SMALL], images=10_000) == 2
     assert sessions_each(CPU, [SMALL] * 3, images=10_000) == 1
+
+
+def test_as_many_processes_take_turns_as_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert processes_each(CPU, [SMALL]) == 3
+    assert processes_each(replace(CPU, kind="npu"), [SMALL]) == 1
+    assert processes_each(replace(CPU, timed=False), [SMALL]) == 1
+    monkeypatch.setattr("targets.crew.physical_memory", lambda: 40_000)
+    assert processes_each(CPU, [SMALL]) == 2
+    assert processes_each(CPU, [SMALL] * 3) == 1
 
 
 def test_an_accelerator_runs_one_session() -> None:

@@ -127,6 +127,24 @@ def test_every_round_runs_every_artifact_once_in_an_order_fixed_by_the_seed() ->
     assert order(1) != first
 
 
+def test_several_processes_of_an_artifact_take_turns_across_the_looks() -> None:
+    calls: list[str] = []
+    sets = [[DoubleSession(name=f"{name}{number}", calls=calls) for name in "ab"] for number in range(3)]
+    measured = latency.run_rounds(sets[0], Protocol(max_rounds=60, block=QUICK.block), others=sets[1:])
+    assert [len(each) for each in measured] == [60, 60]
+    turns = [{call[1] for call in calls[place : place + 2]} for place in range(0, 120, 2)]
+    assert turns == [{"0"}, {"1"}, {"2"}] * 20
+
+
+def test_one_odd_process_of_three_decides_nothing() -> None:
+    sets = [[session(2, 3 * n), session(0.94 if n == 1 else 1, 3 * n + 1)] for n in range(3)]
+    _, fast = latency.measure(sets[0], QUICK, others=sets[1:], baseline=0, watch=watch(6))
+    assert fast.processes == 3
+    assert fast.speedup is not None
+    assert fast.speedup.value == pytest.approx(2, rel=0.02)
+    assert fast.speedup.high > 2.1  # the interval knows of it
+
+
 def test_blocks_last_as_long_as_the_protocol_says() -> None:
     (rounds,) = latency.run_rounds([DoubleSession()], Protocol())
     assert {len(block) for block in rounds} == {10}  # 10 ms of 1 ms runs

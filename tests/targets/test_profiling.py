@@ -91,12 +91,12 @@ DOUBLE: DoubleTarget
 
 
 def test_sessions_are_closed_when_one_fails(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = DoubleTarget(lambda _: DoubleSession(milliseconds=iter([1.0] * 50)))
+    target = DoubleTarget(lambda _: DoubleSession(milliseconds=iter([1.0] * 20)))
     monkeypatch.setitem(TARGETS, "double", f"{__name__}:DOUBLE")
     monkeypatch.setattr(f"{__name__}.DOUBLE", target, raising=False)
     with pytest.raises(RuntimeError, match="StopIteration"):
         profile([artifact(models, "int8")] * 3, targets=["double"], protocol=QUICK)
-    assert [session.calls[-1] for session in target.opened] == ["double close"] * 3
+    assert [session.calls[-1] for session in target.opened] == ["double close"] * 9
 
 
 def test_a_model_that_is_refused_is_named(models: Models) -> None:
