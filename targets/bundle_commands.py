@@ -117,6 +117,11 @@ def check_preprocessing(bundle: Path, inputs: Path | None, json_file: Path | Non
         for each in found.skews
     ]
     output().print(plain_table(("mistake", "an app would feed", "largest difference", ""), rows))
+    if unseen := [each.skew for each in found.skews if each.told is False]:
+        click.echo(
+            f"not seen: {', '.join(unseen)}. Gray golden images have no channel order, those of the input's size are "
+            "not resized: an app can make these mistakes and pass. They do harm with other images alone."
+        )
     if json_file:
         write_json(json_file, found)
     if found.app is not None and found.app.nearest != AS_CONTRACT:

@@ -60,13 +60,17 @@ def test_an_app_that_does_something_else_is_told_so(bundle: Path) -> None:
     assert found.app.nearest is None
 
 
-def test_images_of_the_input_size_cannot_show_how_they_would_be_resized(tmp_path: Path, models: Models) -> None:
+def test_images_of_the_input_size_cannot_show_how_they_would_be_resized(
+    tmp_path: Path, models: Models, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = make_bundle(tmp_path / "b", models("int8"))
     small = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3)).astype(np.uint8)
     images = {f"image_{place}": image for place, image in enumerate(small)}
     change_golden(folder, inputs=small.astype(np.float32), **images)
     found = {each.skew: each.told for each in check_preprocessing(folder).skews}
     assert [name for name, told in found.items() if not told] == ["resize kernel", "antialias"]
+    assert run(["check-preprocessing", str(folder)]) == 0
+    assert "not seen: resize kernel, antialias. " in capsys.readouterr().out
 
 
 def test_golden_inputs_that_the_contract_does_not_make_are_an_error(tmp_path: Path, models: Models) -> None:
