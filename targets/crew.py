@@ -97,7 +97,7 @@ def _interrupted(kind: type[BaseException] | None) -> bool:
 
 def sessions_that_fit(model_bytes: int, memory_bytes: int) -> int:
     """How many sessions of models that have so many bytes together a part of memory holds; one in any case."""
-    return max(1, memory_bytes // _MEMORY_SHARE // (_MODEL_COPIES * model_bytes))
+    return max(1, memory_bytes // _MEMORY_SHARE // max(1, _MODEL_COPIES * model_bytes))  # a file may be empty
 
 
 def _place(target: Target) -> tuple[int, int]:
