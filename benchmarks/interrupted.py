@@ -31,9 +31,6 @@ from tests.processes import adopt_orphans, run
 SECONDS = 5.0
 TRIES = 5
 
-_ENDING_S = 0.5
-"""A command that ends with 0 so soon after the signal had done its work: it is interrupted earlier."""
-
 _SAID = 4000
 """Characters of what a command said that are kept where its code is not 130: where it crashed is among them."""
 
@@ -123,7 +120,7 @@ def _interrupted(arguments: list[str], folder: Path, environment: dict[str, str]
             _clear(folder)
             after = random.uniform(0.1, 0.95) * length * 0.7**attempt
             ended = run(arguments, environment=environment, after=after, number=signal.SIGINT)
-            if not ended.in_time and not (ended.code == 0 and ended.seconds < _ENDING_S):
+            if not ended.in_time:
                 break
         left = _output(folder)
         row = {"after": round(after, 2), "code": ended.code, "seconds": round(ended.seconds, 2), "left": ended.left}

@@ -8,13 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 CLI = Path(__file__).parents[1] / "cli.py"
 GIVEN_UP_SECONDS = 600.0
+GRACE_S = 2.0
+"""The kernel takes a moment to end what was tied to a killed process."""
+
 _PR_SET_CHILD_SUBREAPER = 36
+_PF_EXITING = 0x4
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ def run(
     try:
         process.wait(GIVEN_UP_SECONDS if after is None else after)
     except subprocess.TimeoutExpired:
-        in_time, began = False, time.monotonic()
+        in_time, began = _exiting(process.pid), time.monotonic()
         if number == signal.SIGKILL:
             process.kill()
         else:
@@ -69,10 +74,27 @@ def run(
     )
 
 
-def left_running(known: set[int], *, grace: float = 2.0) -> list[int]:
-    """Children of this process other than those; the kernel takes a moment to end what was tied to a killed one."""
-    deadline = time.monotonic() + grace
-    while (left := alive(set(children(os.getpid())) - known)) and time.monotonic() < deadline:
+def _exiting(pid: int) -> bool:
+    """Whether a process has left already: the kernel takes its memory apart, for which it needs a moment."""
+    with suppress(OSError):
+        flags = int(_stat(pid)[6])
+        return bool(flags & _PF_EXITING)
+    return True
+
+
+def left_running(known: set[int]) -> list[int]:
+    """Children of this process other than those, after `GRACE_S`."""
+    return _after_grace(lambda: set(children(os.getpid())) - known)
+
+
+def outliving(pids: Collection[int]) -> list[int]:
+    """Those of processes that were to end which run after `GRACE_S`."""
+    return _after_grace(lambda: set(pids))
+
+
+def _after_grace(pids: Callable[[], set[int]]) -> list[int]:
+    deadline = time.monotonic() + GRACE_S
+    while (left := alive(pids())) and time.monotonic() < deadline:
         time.sleep(0.05)
     return left
 
@@ -91,9 +113,13 @@ def alive(pids: set[int]) -> list[int]:
     found = []
     for pid in pids:
         with suppress(OSError):
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-            if state != "Z":
+            if _stat(pid)[0] != "Z":
                 found.append(pid)
             else:
                 os.waitpid(pid, os.WNOHANG)
     return found
+
+
+def _stat(pid: int) -> list[str]:
+    """What the kernel says of a process, from its state on (proc(5))."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

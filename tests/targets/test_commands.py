@@ -17,6 +17,7 @@ from edgeres.console import run
 from edgeres.history import read
 from edgeres.results import read_result
 from targets.runtimes.ethosu import ETHOSU
+from tests.processes import children, outliving
 from tests.targets.bundles import LABELS_OF_DATA, make_bundle, write_images
 from tests.targets.conftest import Models
 
@@ -271,20 +272,6 @@ def test_from_a_checkout_results_go_to_stdout_and_the_rest_to_stderr() -> None:
     assert failed.stderr.startswith("error: unknown target 'moon'")
 
 
-def children(process: int) -> list[int]:
-    """Of every thread: a session may be opened by any."""
-    tasks = Path(f"/proc/{process}/task").glob("*/children")
-    return [int(number) for task in tasks for number in task.read_text().split()]
-
-
-def alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def interrupt(arguments: list[str], *, sessions: int) -> tuple[int, str, str, list[int]]:
     """Run a command, send SIGINT once its sessions are there, and say what came of it."""
     with subprocess.Popen(
@@ -298,9 +285,6 @@ def interrupt(arguments: list[str], *, sessions: int) -> tuple[int, str, str, li
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
-    deadline = time.monotonic() + 2  # the kernel takes a moment to end what was tied to the process
-    while any(map(alive, born)) and time.monotonic() < deadline:
-        time.sleep(0.05)
     return process.returncode, out, err, born
 
 
@@ -309,7 +293,7 @@ def test_ctrl_c_while_profiling_ends_with_130_and_leaves_no_child(tmp_path: Path
     arguments = ["profile", "float32", "int8", "--rounds", "1000000", "--json", str(report)]
     code, out, err, born = interrupt(arguments, sessions=2)
     assert (code, out, err.strip()) == (130, "", "interrupted")
-    assert not any(map(alive, born))
+    assert not outliving(born)
     assert not report.exists()
 
 
@@ -322,4 +306,4 @@ def test_ctrl_c_while_evaluating_ends_with_130_and_leaves_no_child(tmp_path: Pat
     arguments = ["evaluate", "float32", "int8", "--data", f"folder:{tmp_path / 'large'}", "--split", "train"]
     code, out, err, born = interrupt(arguments, sessions=2)
     assert (code, out, err.strip()) == (130, "", "interrupted")
-    assert not any(map(alive, born))
+    assert not outliving(born)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -24,7 +23,7 @@ from targets.runtimes.browser_engine import _served
 from targets.runtimes.cpu import CPU
 from targets.target import Target
 from tests.converters.apps.web.conftest import node_modules  # noqa: F401 - a fixture
-from tests.processes import alive
+from tests.processes import outliving
 from tests.targets.conftest import Models
 from tests.targets.test_profiling import QUICK
 
@@ -197,10 +196,7 @@ def test_nothing_is_left_behind(float32: bytes) -> None:
     assert profile_folder.is_dir()
     session.close()
     assert not profile_folder.exists()
-    deadline = time.monotonic() + 2  # the kernel takes a moment to end a killed process
-    while (left := alive({session.process_id or 0})) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not left
+    assert not outliving([session.process_id or 0])
 
 
 def test_the_server_answers_nobody_who_does_not_know_its_path(node_modules: Path) -> None:  # noqa: F811
