@@ -27,7 +27,7 @@ from benchmarks.simulated import Device, Model
 from edgeres.results import Latency
 from targets.artifact import Artifact
 from targets.catalogue import available_target
-from targets.crew import open_sessions, processes_each
+from targets.crew import open_in_turns
 from targets.latency import MAX_ROUNDS, Block, Protocol, measure
 from targets.stats import proportion
 from targets.target import Session
@@ -101,12 +101,10 @@ def busy() -> Iterator[None]:
 
 
 @contextmanager
-def opened(*artifacts: Artifact) -> Iterator[list[list[Session]]]:
-    """As many sets of processes, one of each artifact, as `profile` lets take turns."""
-    target = available_target("cpu")
+def opened(*artifacts: Artifact) -> Iterator[list[tuple[Session, ...]]]:
+    """The processes that take turns in `profile`."""
     with ExitStack() as stack:
-        found = open_sessions(artifacts, target, processes_each(target, artifacts), stack)
-        yield [list(each) for each in zip(*found, strict=True)]
+        yield open_in_turns(artifacts, available_target("cpu"), stack)
 
 
 def same_model(model: Artifact, trials: int, how: str) -> dict[str, Any]:

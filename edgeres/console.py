@@ -156,7 +156,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _skip_teardown(codes: list[int]) -> None:
     """End without taking the interpreter apart, for which TensorFlow alone needs a second and more.
 
-    Registered before anything else was imported, it runs after all other functions of the end. Workers that train
+    Registered before a command's modules are imported, it runs after all that they registered. Workers that train
     together take their leave of each other in the teardown.
     """
     if codes and "tensorflow" in sys.modules and "TF_CONFIG" not in os.environ:

@@ -129,8 +129,8 @@ class Watch:
         for place, rounds in enumerate(measured):
             running = sum(map(sum, rounds)) / 1000
             # Whoever takes a block's answer is woken by it, and may well be woken on the same CPU: once a round.
-            woken = _plus(_all(before.switches[place :: len(measured)]), len(rounds))
-            switches = _share(woken, _all(after.switches[place :: len(measured)]), running, limit=None)
+            first, last = (_all(each.switches[place :: len(measured)]) for each in (before, after))
+            switches = _share(first, None if last is None else last - len(rounds), running, limit=None)
             own = trend([statistics.median(block) for block in rounds])
             evidence = Evidence(own, reference, pressure, steal, switches, throttled, series=len(measured) + 1)
             found.append(
@@ -181,10 +181,6 @@ def flags(found: Evidence) -> tuple[Condition, ...]:
 def _all(counted: Sequence[int | None]) -> int | None:
     known = [each for each in counted if each is not None]
     return sum(known) if len(known) == len(counted) else None
-
-
-def _plus(counted: int | None, more: int) -> int | None:
-    return None if counted is None else counted + more
 
 
 def _added(before: float | None, after: float | None) -> float | None:

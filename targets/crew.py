@@ -57,6 +57,18 @@ def processes_each(target: Target, artifacts: Sequence[Artifact]) -> int:
     return min(PROCESSES, sessions_that_fit(sum(len(artifact.model) for artifact in artifacts), physical_memory()))
 
 
+def open_in_turns(
+    artifacts: Sequence[Artifact], target: Target, stack: ExitStack, *, threads: int = 1
+) -> list[tuple[Session, ...]]:
+    """Sets of sessions, one of each artifact, that take turns; `stack` closes them.
+
+    Raises:
+        EdgeresError: see `open_sessions`.
+    """
+    each = open_sessions(artifacts, target, processes_each(target, artifacts), stack, threads=threads)
+    return list(zip(*each, strict=True))
+
+
 def open_sessions(
     artifacts: Sequence[Artifact], target: Target, count: int, stack: ExitStack, *, threads: int = 1
 ) -> list[list[Session]]:

@@ -16,7 +16,7 @@ from targets import latency
 from targets.artifact import Artifact
 from targets.catalogue import about, available_target, find_target
 from targets.compression import compressed
-from targets.crew import open_sessions, processes_each
+from targets.crew import open_in_turns
 from targets.devices import fleet
 from targets.environment import describe
 from targets.further import Further, require_targets, with_further
@@ -89,9 +89,7 @@ def _sessions_on(
     target: Target, artifacts: Sequence[Artifact], *, baseline: int | None, protocol: Protocol, progress: Progress
 ) -> list[ArtifactResult]:
     with ExitStack() as stack:
-        count = processes_each(target, artifacts)
-        opened = open_sessions(artifacts, target, count, stack, threads=protocol.threads)
-        sessions, *others = zip(*opened, strict=True)
+        sessions, *others = open_in_turns(artifacts, target, stack, threads=protocol.threads)
         run = partial(latency.measure, sessions, protocol, others=others, machine=machine_of(target))
         measured = run(baseline=baseline, progress=progress) if target.timed else [None] * len(sessions)
         rows = [

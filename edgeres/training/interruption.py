@@ -39,6 +39,7 @@ def held_signals(patience_s: float = PATIENCE_S) -> Iterator[Callable[[], None]]
         held.append(number)
         if len(held) > 1:
             act(frame)
+            return
         reminder = threading.Timer(patience_s, os.kill, (os.getpid(), number))
         reminder.daemon = True
         reminders.append(reminder)
