@@ -1,6 +1,6 @@
 """How much of a machine `evaluate` uses: images a second beside a loop that takes one image after the other.
 
-    python -m benchmarks.evaluation [--images 600] [--pairs 6]
+    python -m benchmarks.evaluation [--images 1000] [--pairs 6]
 
 The loop is what one would write: decode, preprocess, invoke, one image at a time on one thread of the same interpreter.
 The other side is `targets.evaluation.evaluate`, from opening the model to the finished result. On JPEG files made
@@ -53,7 +53,7 @@ class Case:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=600)
+    parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--pairs", type=int, default=6)
     options = parser.parse_args()
     figures = {}

@@ -1,6 +1,6 @@
 """Accuracy: a split is streamed once past all artifacts, and each is compared with the baseline image by image.
 
-Threads read and decode the next batches (`loading.py`) while the sessions, each in its own process, run the present
+The next batches are read and decoded (`loading.py`) while the sessions, each in its own process, run the present
 ones. What is held at any time is a few batches: memory does not grow with the number of images.
 """
 
@@ -99,7 +99,7 @@ def output_order(name: str, labels: tuple[str, ...] | None, dataset: Dataset) ->
 
 def measure(
     entrants: Sequence[Entrant],
-    split: Split,
+    loader: Loader,
     dataset: Dataset,
     *,
     baseline: int | None = None,
@@ -108,13 +108,15 @@ def measure(
 ) -> tuple[list[Accuracy], DataRecord]:
     """The accuracy of each entrant, compared with that at `baseline`, and the record of the images.
 
+    `loader`: of a split of the data set, by the entrants' contracts; it is used up.
+
     Raises:
         DataError: an image that cannot be read or decoded; names the file.
         ModelError: an output that is not a number.
         TargetError: a session that died.
     """
-    predictions, sha256 = predict(entrants, split, baseline=baseline, progress=progress)
-    truth = split.classes
+    predictions, sha256 = predict(entrants, loader, baseline=baseline, progress=progress)
+    split, truth = loader.split, loader.split.classes
     reference = None if baseline is None else predictions[baseline]
     accuracies = [
         score(
@@ -140,49 +142,46 @@ def measure(
 
 
 def predict(
-    entrants: Sequence[Entrant], split: Split, *, baseline: int | None = None, progress: Progress = silent
+    entrants: Sequence[Entrant], loader: Loader, *, baseline: int | None = None, progress: Progress = silent
 ) -> tuple[list[Predictions], str]:
-    """Stream the split past all entrants: the predictions of each, and the SHA-256 of the images and classes.
+    """Stream a split past all entrants: the predictions of each, and the SHA-256 of the images and classes.
 
     Raises:
         EdgeresError: see `measure`.
     """
     predictions = [Predictions(one.signature.output_scale) for one in entrants]
     digest = hashlib.sha256()
-    for images, given in _scored(entrants, split):
+    for images, given in _scored(entrants, loader):
         digest.update(images.digests)
-        _take_in(predictions, given, images.truth, split, baseline)
-        progress("images", images.start + len(images.truth), len(split))
+        _take_in(predictions, given, images.truth, loader.split, baseline)
+        progress("images", images.start + len(images.truth), len(loader.split))
     return predictions, digest.hexdigest()
 
 
-def _scored(entrants: Sequence[Entrant], split: Split) -> Iterator[tuple[Images, list[Scores]]]:
+def _scored(entrants: Sequence[Entrant], loader: Loader) -> Iterator[tuple[Images, list[Scores]]]:
     """The batches in order, with the scores of each entrant.
 
     So many are on their way that the entrant with the most sessions has one for each, and one to take up next.
     """
-    takers = max(len(one.sessions) for one in entrants)
-    loader = Loader(split, tuple(dict.fromkeys(one.preprocess for one in entrants)), takers=takers)
     crews = [Crew(one.sessions) for one in entrants]
     running: deque[tuple[Images, list[Future[Scores]]]] = deque()
 
     def first() -> tuple[Images, list[Scores]]:
         images, futures = running.popleft()
         found = zip(futures, entrants, strict=True)
-        return images, [_checked(future.result(), one, split, images.start) for future, one in found]
+        return images, [_checked(future.result(), one, loader.split, images.start) for future, one in found]
 
     try:
         for images in loader.batches():
             submitted = [crew.infer(images.inputs[one.preprocess]) for crew, one in zip(crews, entrants, strict=True)]
             running.append((images, submitted))
-            if len(running) > takers:
+            if len(running) > loader.takers:
                 yield first()
         while running:
             yield first()
     finally:
         for crew in crews:
             crew.stop()
-        loader.stop()
 
 
 def _take_in(

@@ -20,6 +20,7 @@ from targets.catalogue import available_target
 from targets.crew import open_sessions, sessions_each
 from targets.devices import fleet
 from targets.environment import describe
+from targets.loading import Loader
 from targets.proof import prove
 from targets.row import row
 from targets.target import Target
@@ -110,15 +111,16 @@ def _evaluate_on(
 ) -> list[ArtifactResult]:
     """The rows of one target; the record of the images is appended to `records`."""
     target, artifacts, dataset = entered.target, entered.artifacts, entered.dataset
+    count = sessions_each(target, artifacts, images=len(entered.split))
     with ExitStack() as stack:
-        count = sessions_each(target, artifacts, images=len(entered.split))
+        loader = stack.enter_context(Loader(entered.split, entered.contracts, takers=count))
         crews = open_sessions(artifacts, target, count, stack)
         entrants = [
             accuracy.entrant(artifact.path, *crew, preprocess=contract, labels=artifact.labels, dataset=dataset)
             for artifact, contract, crew in zip(artifacts, entered.contracts, crews, strict=True)
         ]
         measured, record = accuracy.measure(
-            entrants, entered.split, dataset, baseline=baseline, margin_points=margin_points, progress=progress
+            entrants, loader, dataset, baseline=baseline, margin_points=margin_points, progress=progress
         )
         proofs = [prove(artifact, one.sessions[0], target) for artifact, one in zip(artifacts, entrants, strict=True)]
         parities = [

@@ -1,10 +1,10 @@
-"""Reading and decoding a split in threads, a few batches ahead of whoever takes them."""
+"""Reading and decoding a split, a few batches ahead of whoever takes them."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeres.data.dataset import Split, class_digest
-from edgeres.preprocess import Preprocess
+from edgeres.data.images import Stamped, content_digest
+from edgeres.errors import TargetError
+from edgeres.preprocess import Content, Pixels, Preprocess
+from targets.decoding import CorruptError, Decoders
 from targets.environment import usable_cores
 
-BATCH_IMAGES, BATCH_BYTES = 32, 32 << 20
-"""A batch holds at most 32 images, or as many as fit in 32 MiB as float32."""
+BATCH_IMAGES, BATCH_BYTES = 256, 8 << 20
+"""A batch holds at most 256 images, or as many as fit in 8 MiB as float32. Handing on less takes as long."""
 
 _BATCHES_EACH = 4
 
@@ -32,45 +35,85 @@ class Images:
 
 
 class Loader:
-    """Reads and decodes a split in as many threads as there are cores, a batch ahead for each.
+    """Reads a split in as many threads as there are cores, a batch ahead for each, from its creation on.
 
-    `takers`: how many batches are run at a time; a small split is dealt so that each has some.
+    Files are decoded in processes, see `targets.decoding`; pixels that a source holds only have to be fitted.
+    `takers`: how many batches are run at a time; a small split is dealt so that each has some. Use it in a `with`.
     """
 
-    def __init__(self, split: Split, contracts: tuple[Preprocess, ...], *, takers: int = 1) -> None:
-        self._split, self._contracts, self._takers = split, contracts, takers
-        self._ahead = max(2, usable_cores())
-        self._threads = ThreadPoolExecutor(self._ahead, thread_name_prefix="load")
+    def __init__(self, split: Split, contracts: Sequence[Preprocess], *, takers: int = 1) -> None:
+        self.split, self.takers = split, takers
+        self._contracts = tuple(dict.fromkeys(contracts))
+        self._decoders = Decoders(self._contracts, images=len(split)) if isinstance(split.images, Stamped) else None
         self._stopped = threading.Event()
+        threads = max(2, usable_cores())
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="load")
+        self._rest = iter(range(0, len(split), self._batch_images()))
+        self._ahead: deque[Future[Images]] = deque()
+        for _ in range(threads + 1):
+            self._begin()
+
+    def _batch_images(self) -> int:
+        image_bytes = max(4 * contract.height * contract.width * contract.depth for contract in self._contracts)
+        share = len(self.split) // (_BATCHES_EACH * self.takers)
+        return max(1, min(BATCH_IMAGES, BATCH_BYTES // image_bytes, share))
+
+    def _begin(self) -> None:
+        """Have the next batch loaded, where there is one."""
+        if (start := next(self._rest, None)) is not None:
+            self._ahead.append(self._threads.submit(self._load, start, start + self._batch_images()))
 
     def batches(self) -> Iterator[Images]:
-        """The batches in order."""
-        image_bytes = max(4 * contract.height * contract.width * contract.depth for contract in self._contracts)
-        share = len(self._split) // (_BATCHES_EACH * self._takers) if self._takers > 1 else BATCH_IMAGES
-        size = max(1, min(BATCH_IMAGES, BATCH_BYTES // image_bytes, share))
-        ahead: deque[Future[Images]] = deque()
-        for start in range(0, len(self._split), size):
-            ahead.append(self._threads.submit(self._load, start, min(start + size, len(self._split))))
-            if len(ahead) > self._ahead:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+        """The batches in order, once.
 
-    def stop(self) -> None:
-        """End the threads after the image that each is at."""
+        Raises:
+            DataError: an image that cannot be read or decoded; names it.
+            TargetError: a process that decodes died, or did not answer in time.
+        """
+        while self._ahead:
+            images = self._ahead.popleft().result()
+            self._begin()
+            yield images
+
+    def __enter__(self) -> Loader:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """End the threads after the image that each is at, and the processes."""
         self._stopped.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._decoders is not None:
+            self._decoders.close()
 
     def _load(self, start: int, end: int) -> Images:
-        split = self._split
-        images: dict[Preprocess, list[NDArray[np.float32]]] = {contract: [] for contract in self._contracts}
-        digests = bytearray()
-        for position in range(start, end):
+        classes = self.split.classes[start:end]
+        contents, digests = [], bytearray()
+        for position, index in enumerate(classes.tolist(), start):
             if self._stopped.is_set():
                 raise CancelledError
-            decoded, digest = split.taken(position, self._contracts)
-            for contract, pixels in zip(self._contracts, decoded, strict=True):
-                images[contract].append(contract.normalize(pixels))
-            digests += digest + class_digest(int(split.classes[position]))
-        inputs = {contract: np.stack(each) for contract, each in images.items()}
-        return Images(inputs, split.classes[start:end], bytes(digests), start)
+            with self.split.named(position):
+                contents.append(self.split.read(position))
+            digests += content_digest(contents[-1]) + class_digest(index)
+        pixels = zip(self._contracts, self._pixels(contents, start), strict=True)
+        inputs = {contract: contract.normalize(each) for contract, each in pixels}
+        return Images(inputs, classes, bytes(digests), start)
+
+    def _pixels(self, contents: list[Content], start: int) -> list[Pixels]:
+        """A batch by each contract: uint8 (n, height, width, channels)."""
+        files = [content for content in contents if isinstance(content, bytes)]
+        if self._decoders is None or len(files) < len(contents):
+            fitted = [self._fitted(content, position) for position, content in enumerate(contents, start)]
+            return [np.stack(each) for each in zip(*fitted, strict=True)]
+        try:
+            return self._decoders.pixels(files)
+        except CorruptError as problem:
+            with self.split.named(start + problem.place):
+                raise problem.error from None
+        except TargetError as problem:
+            first, last = (self.split.where(position) for position in (start, start + len(files) - 1))
+            message = f"{self.split.source}: the images from {first} to {last} could not be decoded: {problem.message}"
+            raise TargetError(message, details=problem.details, fix="look for a malformed file among them") from problem
+
+    def _fitted(self, content: Content, position: int) -> list[Pixels]:
+        with self.split.named(position):
+            return [contract.geometry(content) for contract in self._contracts]

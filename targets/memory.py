@@ -8,8 +8,10 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edgeres.results import Memory
+if TYPE_CHECKING:
+    from edgeres.results import Memory
 
 _PROCESSES = Path("/proc")
 _RESET_PEAK = "5"
@@ -57,5 +59,7 @@ class Growth:
 
     def record(self, *, arena_bytes: int) -> Memory:
         """What the model added; `arena_bytes` is that of the structural walk."""
+        from edgeres.results import Memory  # only here: every process that runs a model would wait for it
+
         load = max(0, self.loaded - self.before)
         return Memory(load_bytes=load, peak_bytes=max(load, self.peak - self.before), arena_bytes=arena_bytes)

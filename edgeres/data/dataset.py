@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -63,18 +63,8 @@ class Split:
         Raises:
             DataError: the file is gone, corrupt, or no image; names the file.
         """
-        with self._named(position):
+        with self.named(position):
             return contract.geometry(self.read(position))
-
-    def taken(self, position: int, contracts: Sequence[Preprocess]) -> tuple[list[Pixels], bytes]:
-        """The image at `position` as each contract's `geometry`, and its `digest`; it is read once for all.
-
-        Raises:
-            DataError: see `decode`.
-        """
-        with self._named(position):
-            content = self.read(position)
-            return [contract.geometry(content) for contract in contracts], content_digest(content)
 
     def picture(self, position: int, *, exif: bool = True) -> Pixels:
         """The image at `position` in its own size: uint8 (h, w, 3) RGB.
@@ -82,11 +72,12 @@ class Split:
         Raises:
             DataError: see `decode`.
         """
-        with self._named(position):
+        with self.named(position):
             return np.asarray(open_image(self.read(position), exif=exif))
 
     @contextmanager
-    def _named(self, position: int) -> Iterator[None]:
+    def named(self, position: int) -> Iterator[None]:
+        """A DataError that is raised within is said of the image at `position`."""
         try:
             yield
         except DataError as error:

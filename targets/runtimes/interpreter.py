@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +12,10 @@ from numpy.typing import NDArray
 from edgeres.errors import TargetError
 from targets.runtimes.invoked import InvokedEngine
 from targets.runtimes.refusal import refusal
-from targets.target import Availability
 from targets.worker import Answer
+
+if TYPE_CHECKING:
+    from targets.target import Availability
 
 PACKAGES = ("ai_edge_litert", "tflite_runtime")
 """Where an interpreter can come from, the preferred one first."""
@@ -27,6 +28,8 @@ def installed_package() -> str | None:
 
 def available() -> Availability:
     """Which runtime would run here, by its metadata; nothing native is imported."""
+    from targets.target import Availability  # only here and below: a process that runs a model would wait for them
+
     package = installed_package()
     if package is None:
         why = "neither ai-edge-litert nor tflite-runtime is installed"
@@ -40,6 +43,8 @@ def available() -> Availability:
 
 
 def _version(distribution: str) -> str:
+    from importlib import metadata
+
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from edgeres.data.dataset import Dataset, Split
 from edgeres.errors import DataError, ModelError, TargetError
-from edgeres.preprocess import Content, Pixels, Preprocess
+from edgeres.preprocess import Content, Preprocess
+from edgeres.progress import Progress
+from edgeres.results import Accuracy, DataRecord
 from targets import accuracy
+from targets.loading import Loader
 from targets.predictions import Predictions
 from targets.scoring import score
 from tests.targets.double import DoubleSession, signature
@@ -61,10 +64,26 @@ def entrant(
     return accuracy.entrant("model", session, preprocess=CONTRACT, labels=labels, dataset=data)
 
 
+def loaded(runners: Sequence[accuracy.Entrant], split: Split) -> Loader:
+    return Loader(split, [one.preprocess for one in runners], takers=max(len(one.sessions) for one in runners))
+
+
+def measured_by(
+    runners: Sequence[accuracy.Entrant], split: Split, data: Dataset, **more: float
+) -> tuple[list[Accuracy], DataRecord]:
+    with loaded(runners, split) as loader:
+        return accuracy.measure(runners, loader, data, **more)
+
+
+def predicted_by(runners: Sequence[accuracy.Entrant], split: Split, **more: Progress) -> tuple[list[Predictions], str]:
+    with loaded(runners, split) as loader:
+        return accuracy.predict(runners, loader, **more)
+
+
 def test_accuracy_agreement_and_drop_against_the_baseline() -> None:
     data = dataset()
     split = data.split("test")
-    (good, bad), record = accuracy.measure(
+    (good, bad), record = measured_by(
         [entrant(data, knows()), entrant(data, always(0))], split, data, baseline=0, margin_points=2
     )
     assert good.top1.value == 1
@@ -86,7 +105,7 @@ def test_accuracy_agreement_and_drop_against_the_baseline() -> None:
 def test_the_same_model_passes_where_there_are_enough_images() -> None:
     for n, verdict in ((90, "insufficient"), (900, "pass")):
         data = dataset(n)
-        measured, _ = accuracy.measure(
+        measured, _ = measured_by(
             [entrant(data, knows()), entrant(data, knows())], data.split("test"), data, baseline=0
         )
         assert measured[1].verdict == verdict
@@ -97,7 +116,7 @@ def test_the_fingerprint_follows_contents_classes_and_order() -> None:
     split = data.split("test")
 
     def fingerprint(changed: Split) -> str:
-        return accuracy.predict([entrant(data, knows())], changed)[1]
+        return predicted_by([entrant(data, knows())], changed)[1]
 
     first = fingerprint(split)
     assert fingerprint(split) == first
@@ -111,7 +130,7 @@ def test_classes_in_another_order_are_matched_by_name() -> None:
     data = dataset()
     # The model's outputs are cat, ant, bee: it answers 'bee' (class 1) with its output 2.
     order = ("cat", "ant", "bee")
-    measured, _ = accuracy.measure([entrant(data, always(2), labels=order)], data.split("test"), data)
+    measured, _ = measured_by([entrant(data, always(2), labels=order)], data.split("test"), data)
     assert set(measured[0].predictions or ()) == {1}
 
 
@@ -137,7 +156,7 @@ def test_a_contract_for_another_input_size_is_an_error() -> None:
 def test_a_corrupt_image_is_named() -> None:
     data = dataset(broken=71)
     with pytest.raises(DataError, match=r"shades\[71\].*not an image"):
-        accuracy.measure([entrant(data, knows())], data.split("test"), data)
+        measured_by([entrant(data, knows())], data.split("test"), data)
 
 
 def test_an_output_that_is_not_a_number_is_an_error() -> None:
@@ -148,28 +167,7 @@ def test_an_output_that_is_not_a_number_is_an_error() -> None:
         return np.where(scores.argmax(axis=1, keepdims=True) == 2, np.nan, scores).astype(np.float32)
 
     with pytest.raises(ModelError, match=r"not a number, first for shades\[2\]"):
-        accuracy.measure([entrant(data, sometimes)], data.split("test"), data)
-
-
-def test_an_image_is_decoded_once_for_a_shared_contract_and_once_each_for_others(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    decoded: list[int] = []
-    taken = Split.taken
-
-    def counted(split: Split, at: int, contracts: Sequence[Preprocess]) -> tuple[list[Pixels], bytes]:
-        decoded.extend([at] * len(contracts))
-        return taken(split, at, contracts)
-
-    monkeypatch.setattr(Split, "taken", counted)
-    data = dataset()
-    one = entrant(data, knows())
-    accuracy.predict([one, one], data.split("test"))
-    assert sorted(decoded) == list(range(90))
-    decoded.clear()
-    two = entrant(data, always(0))
-    accuracy.predict([one, replace(two, preprocess=replace(CONTRACT, scale=2.0))], data.split("test"))
-    assert sorted(decoded) == sorted([*range(90), *range(90)])
+        measured_by([entrant(data, sometimes)], data.split("test"), data)
 
 
 def test_each_artifact_sees_its_own_contract() -> None:
@@ -181,14 +179,14 @@ def test_each_artifact_sees_its_own_contract() -> None:
         return always(0)(inputs)
 
     doubled = replace(entrant(data, look), preprocess=replace(CONTRACT, scale=2.0))
-    accuracy.predict([entrant(data, knows()), doubled], data.split("test"))
+    predicted_by([entrant(data, knows()), doubled], data.split("test"))
     assert set(seen) == {40.0}
 
 
 def test_progress_counts_images() -> None:
     data, steps = dataset(), []
-    accuracy.predict([entrant(data, knows())], data.split("test"), progress=lambda *step: steps.append(step))
-    assert steps == [("images", 32, 90), ("images", 64, 90), ("images", 90, 90)]
+    predicted_by([entrant(data, knows())], data.split("test"), progress=lambda *step: steps.append(step))
+    assert steps == [("images", done, 90) for done in (22, 44, 66, 88, 90)]
 
 
 def test_memory_does_not_grow_with_the_number_of_images() -> None:
@@ -196,13 +194,13 @@ def test_memory_does_not_grow_with_the_number_of_images() -> None:
         data = dataset(n)
         runner = entrant(data, always(0))
         tracemalloc.start()
-        accuracy.predict([runner], data.split("test"))
+        predicted_by([runner], data.split("test"))
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return peak
 
-    peak(200)  # what is made once
-    assert peak(3200) < peak(200) + 3000 * 200  # a prediction is bytes, an image of 8x8x3 float32 is 768
+    peak(2000)  # what is made once, and batches of the same size
+    assert peak(8000) < peak(2000) + 6000 * 200  # a prediction is bytes, an image of 8x8x3 float32 is 768
 
 
 def test_of_equal_scores_the_first_class_wins_in_top1_and_top5() -> None:
@@ -227,7 +225,7 @@ def test_top5_counts_what_is_among_the_five_best() -> None:
 def test_every_image_is_seen_once_and_in_order(n: int) -> None:
     data = dataset(n, labels=tuple("abcdef"))
     runner = entrant(data, knows(6))
-    predictions, _ = accuracy.predict([runner], data.split("test"))
+    predictions, _ = predicted_by([runner], data.split("test"))
     assert predictions[0].top1 == data.split("test").classes.tolist()
 
 
@@ -244,7 +242,7 @@ def test_sessions_share_the_batches_and_the_order_is_kept() -> None:
     seen: list[int] = []
     sessions = [DoubleSession(together, signature=signature(classes=6), name=name) for name in ("one", "two")]
     runner = accuracy.entrant("model", *sessions, preprocess=CONTRACT, labels=None, dataset=data)
-    predictions, sha256 = accuracy.predict([runner], data.split("test"))
+    predictions, sha256 = predicted_by([runner], data.split("test"))
     assert predictions[0].top1 == data.split("test").classes.tolist()
     assert sha256 == data.split("test").fingerprint()
     assert all(session.calls for session in sessions)
@@ -259,4 +257,4 @@ def test_a_session_that_fails_among_others_ends_the_measurement() -> None:
     sessions = [DoubleSession(knows()), DoubleSession(dies)]
     runner = accuracy.entrant("model", *sessions, preprocess=CONTRACT, labels=None, dataset=data)
     with pytest.raises(TargetError, match="SIGSEGV"):
-        accuracy.predict([runner], data.split("test"))
+        predicted_by([runner], data.split("test"))
