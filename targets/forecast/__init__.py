@@ -1,7 +1,7 @@
 """What each target would do with a file, from the file alone: which operator stops it, where, and what mends it.
 
 `FORECASTS` has the rules of each target, which need none of it installed. A forecast is no measurement: `profile` says
-what ran. The rules of XNNPACK, TFLite Micro and Vela are held in the tests against what these do.
+what ran. The rules of XNNPACK, TFLite Micro, Vela and Intel's plugin are held in the tests against what these do.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ FORECASTS = {
     "onnxruntime": "targets.forecast.peers:on_onnxruntime",
     "micro": "targets.forecast.micro:on_micro",
     "ethosu": "targets.forecast.ethosu:on_ethosu",
+    "npu": "targets.forecast.npu:on_npu",
     "edgetpu": "targets.forecast.edgetpu:on_edgetpu",
 }
 """Target, or family before the colon -> "module:attribute" of a `targets.forecast.outlook.Forecaster`."""
 
-ALL = tuple(name for head in FORECASTS for name in (head, *(("browser:webgpu",) if head == "browser" else ())))
+_MEMBERS = {"browser": ("browser", "browser:webgpu"), "npu": ("npu:openvino",)}
+
+ALL = tuple(name for head in FORECASTS for name in _MEMBERS.get(head, (head,)))
 """What `all` stands for."""

@@ -30,6 +30,7 @@ from targets.operators import Plan, coverage
 from targets.runtimes.cpu import CPU
 from targets.runtimes.ethosu import ETHOSU
 from targets.runtimes.micro import MICRO
+from targets.runtimes.npu import OPENVINO as NPU_OPENVINO
 from targets.runtimes.onnxruntime import ONNXRUNTIME
 from targets.runtimes.openvino import OPENVINO
 from targets.sandbox import Sandbox
@@ -155,6 +156,31 @@ def test_vela_leaves_the_layers_that_were_forecast(networks: dict[str, bytes]) -
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
+@pytest.mark.skipif(not NPU_OPENVINO.check().available, reason=str(NPU_OPENVINO.check().why))
+def test_intels_plugin_refuses_what_was_forecast_and_names_a_forecast_layer(networks: dict[str, bytes]) -> None:
+    wrong, verdicts = {}, Counter[str]()
+    for name, model in networks.items():
+        network, way = name.split(".")
+        if network != "resnet8" and way not in ("float32", "int8"):
+            continue  # it looks at operators, not at their numbers
+        expected = of(model, "npu:openvino")
+        verdicts[expected.verdict] += 1
+        try:
+            NPU_OPENVINO.open(model).close()
+        except TargetError as error:
+            named = [each for each in expected.blocked if f"{each.kind} as the layer '{each.layer}'" in error.message]
+            types = {"int16", "int4"} & {word for each in expected.blocked for word in each.reason.split()}
+            if expected.verdict != "refused" or not (named or types):
+                wrong[name] = (error.message, expected.blocked[:1])
+        else:
+            if expected.verdict != "runs":
+                wrong[name] = ("runs", expected.blocked[:1])
+    assert not wrong
+    assert set(verdicts) == {"runs", "refused"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     "target",
     [
@@ -272,13 +298,19 @@ def test_several_targets_are_forecast_at_once_in_a_table_and_in_json(
     assert "forecasts" not in json.loads((tmp_path / "m.json").read_text())
 
 
-@pytest.mark.parametrize("name", ["micra", "ethosu:u56", "browser:webgl", "edgetpu2"])
+@pytest.mark.parametrize("name", ["micra", "ethosu:u56", "browser:webgl", "edgetpu2", "npu", "npu:openvin"])
 def test_a_name_without_a_forecast_is_an_error_with_the_nearest(
     name: str, models: Models, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "m.tflite").write_bytes(models("int8"))
     assert run(["inspect", str(tmp_path / "m.tflite"), "--targets", name]) == 6
     assert "did you mean" in capsys.readouterr().err
+
+
+def test_of_a_closed_plugin_nothing_is_forecast(models: Models) -> None:
+    with pytest.raises(TargetError, match="is not known") as caught:
+        of(models("int8"), "npu:qualcomm:SM8750")
+    assert "edgeres profile MODEL --target npu:qualcomm:SM8750" in str(caught.value.fix)
 
 
 def test_a_keras_file_is_forecast_as_its_float32_flatbuffer(tmp_path: Path) -> None:
@@ -304,4 +336,4 @@ print([name for name in sys.modules if name.partition(".")[0] in names])
 def test_every_target_of_the_table_has_a_forecast_or_none_can_be_made() -> None:
     from targets import TARGETS
 
-    assert set(TARGETS) - set(FORECASTS) <= {"external", "npu"}
+    assert set(TARGETS) - set(FORECASTS) == {"external"}
