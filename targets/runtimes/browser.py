@@ -19,7 +19,7 @@ from edgeres.results import Operators
 from targets.forecast.browser import KINDS, refused_ports
 from targets.forecast.outlook import Model
 from targets.graph import Graph
-from targets.runtimes import chromium
+from targets.runtimes import devtools
 from targets.runtimes.cpu import check_threads
 from targets.runtimes.peer import ports
 from targets.runtimes.session import EngineSession, classifier_graph
@@ -79,7 +79,7 @@ class BrowserSession(EngineSession):
         self._profile = tempfile.TemporaryDirectory(prefix="edgeres-browser-", ignore_cleanup_errors=True)
         self._accelerator = accelerator
         arguments = {
-            "executable": chromium.executable(),
+            "executable": devtools.executable(),
             "profile": self._profile.name,
             "modules": str(modules()),
             "switches": _SOFTWARE_GPU if accelerator == "webgpu" else _WITHOUT_GPU,
@@ -141,8 +141,8 @@ class BrowserFamily:
 
     def check(self) -> Availability:
         """Whether a browser and LiteRT.js are there; nothing is started."""
-        if chromium.executable() is None:
-            fix = f"install it (apt install chromium), or name one: {chromium.NAMED}=PATH"
+        if devtools.executable() is None:
+            fix = f"install it (apt install chromium), or name one: {devtools.NAMED}=PATH"
             return Availability(available=False, why="Chromium is not installed", fix=fix)
         if (found := modules()) is None:
             return Availability(available=False, why="LiteRT.js is not installed", fix=_INSTALL)

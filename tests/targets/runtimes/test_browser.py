@@ -17,7 +17,7 @@ from targets.artifact import Artifact
 from targets.exactness import exactness
 from targets.forecast.outlook import forecast
 from targets.profiling import profile
-from targets.runtimes import chromium
+from targets.runtimes import devtools
 from targets.runtimes.browser import BROWSER, MODULES
 from targets.runtimes.browser_engine import _served
 from targets.runtimes.cpu import CPU
@@ -29,7 +29,7 @@ from tests.targets.test_profiling import QUICK
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(chromium.executable() is None, reason="Chromium is not installed"),
+    pytest.mark.skipif(devtools.executable() is None, reason="Chromium is not installed"),
 ]
 
 IMAGES = np.random.default_rng(5).uniform(0, 255, (6, 32, 32, 3)).astype(np.float32)
@@ -79,7 +79,7 @@ def test_without_litertjs_it_says_how_to_get_it_and_downloads_nothing(
     assert "LiteRT.js is not installed" in told
     assert "npm install @litertjs/core" in told
     assert MODULES in told
-    monkeypatch.setenv(chromium.NAMED, str(tmp_path / "absent"))
+    monkeypatch.setenv(devtools.NAMED, str(tmp_path / "absent"))
     assert BROWSER.check().why == "Chromium is not installed"
 
 
