@@ -41,6 +41,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files with what is found")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Of a bare `pytest` two processes each take a file at a time, as `make test` has it; what is named runs here."""
+    option = config.option
+    bare = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not (option.keyword or option.lf)
+    watched = option.usepdb or option.collectonly or worker
+    if bare and not watched and option.numprocesses is None:
+        option.numprocesses, option.dist, option.loadscopereorder = 2, "loadfile", False
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Neither read nor fill the user's cache."""

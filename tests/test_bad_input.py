@@ -343,6 +343,7 @@ def test_a_full_folder_for_temporary_files_is_2(
     assert not list(own_cache.rglob("*.tflite"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_training_interrupted_in_its_first_epoch_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "run"

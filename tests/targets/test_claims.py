@@ -88,6 +88,7 @@ def test_times_of_another_cpu_are_not_comparable(place: Path, latency: Result) -
     assert found["size"].outcome == "confirmed"
 
 
+@pytest.mark.slow
 def test_times_are_measured_again_and_an_impossible_one_is_refuted(place: Path, latency: Result) -> None:
     own = latency.artifacts[-1].latency
     assert own is not None

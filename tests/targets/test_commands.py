@@ -122,6 +122,7 @@ def test_profile_prints_a_table_and_writes_the_designed_json(capsys: pytest.Capt
     read_result(Path("p.json"))
 
 
+@pytest.mark.slow
 def test_profile_measures_further_what_is_asked_for_and_says_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["profile", "float32", "int8.tflite", "--throughput", "--energy", "--rounds", "30", "--json", "f.json"]
     assert run(arguments) == 0

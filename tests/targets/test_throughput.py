@@ -99,6 +99,7 @@ def test_a_model_that_the_runtime_refuses_is_an_error_that_names_it() -> None:
         _throughput(model, 0, silent)
 
 
+@pytest.mark.slow
 def test_profile_measures_it_where_it_is_asked_for(models: Models) -> None:
     model = Artifact("m", "m.tflite", "tflite", models("gray"))
     result = profile([model], protocol=QUICK, further=Further(throughput=True))

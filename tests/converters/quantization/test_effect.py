@@ -80,6 +80,7 @@ def test_what_is_within_the_limit_stays_int8(findings: Findings, out: Path) -> N
     assert load_recipe(str(out / RECIPE)).steps[1].layers == {}  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_an_outlier_is_found_named_and_left_in_float(trained: Trained, tmp_path: Path) -> None:
     broken = with_outlier(trained.job, tmp_path)
     found = study(broken, SETTINGS, tmp_path / "out")

@@ -134,6 +134,7 @@ def test_other_images_are_refused(tmp_path: Path) -> None:
         open_dataset("cifar10")
 
 
+@pytest.mark.slow
 @pytest.mark.cifar10
 def test_the_real_copy_opens(cifar10: Path) -> None:
     dataset = opened(cifar10)

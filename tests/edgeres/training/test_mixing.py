@@ -40,6 +40,7 @@ def test_targets_share_as_the_pixels_do(kind: str) -> None:
     assert whole_values == (kind == "cutmix")  # cutmix never blends two pixels
 
 
+@pytest.mark.slow
 def test_both_take_turns_and_the_probability_counts() -> None:
     def blended(**settings: Any) -> list[str]:
         found = []

@@ -122,6 +122,7 @@ def test_runs_are_clocked_in_the_page_by_a_fine_clock(float32: bytes) -> None:
         assert Path(f"/proc/{session.process_id}").exists()
 
 
+@pytest.mark.slow
 def test_profile_has_its_latency_with_a_proof(int8: bytes, tmp_path: Path) -> None:
     (tmp_path / "m.tflite").write_bytes(int8)
     arguments = [
