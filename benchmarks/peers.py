@@ -2,7 +2,7 @@
 
     python -m benchmarks.peers [--rounds 60] [--only additions]
 
-All three run the same flatbuffer, each in a process of its own, in rounds that take turns; OpenVINO computes floats as
+All three run the same flatbuffer, each in three processes, in rounds that take turns; OpenVINO computes floats as
 float32, ONNX Runtime gets uint8 activations and int8 weights. What each computed in is read from its own graph, and its
 scores are held against those of the reference kernels. Writes `benchmarks/results/peers.json`.
 
@@ -25,6 +25,7 @@ from edgeres.progress import shown
 from edgeres.records import encode
 from targets.artifact import Artifact
 from targets.catalogue import find_target
+from targets.crew import PROCESSES
 from targets.latency import Protocol, measure
 from targets.proof import prove
 
@@ -99,8 +100,11 @@ def _compared(content: bytes, threads: int, rounds: int) -> dict[str, Any]:
     artifact = Artifact("resnet50", "resnet50.tflite", "tflite", content)
     targets = [find_target(name) for name in TARGETS]
     with ExitStack() as stack, shown() as progress:
-        sessions = [stack.enter_context(target.open(content, threads=threads)) for target in targets]
-        latencies = measure(sessions, Protocol(rounds=rounds, threads=threads), baseline=0, progress=progress)
+        sessions, *others = (
+            [stack.enter_context(target.open(content, threads=threads)) for target in targets] for _ in range(PROCESSES)
+        )
+        protocol = Protocol(rounds=rounds, threads=threads)
+        latencies = measure(sessions, protocol, others=others, baseline=0, progress=progress)
         return {
             target.name: {
                 "latency": encode(latency),
