@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--only", choices=["additions"])
     options = parser.parse_args()
-    files = _files()
+    files = network_files()
     save("peers-additions", _additions(files["int8"], options.rounds))
     if options.only:
         return
@@ -57,7 +57,7 @@ def main() -> None:
         _show(case, rows)
 
 
-def _files() -> dict[str, bytes]:
+def network_files() -> dict[str, bytes]:
     """The network with random weights and plausible activations, as float32 and as int8."""
     from converters.export import to_flatbuffer
     from converters.quantization.post_training import quantize

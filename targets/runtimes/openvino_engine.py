@@ -18,12 +18,14 @@ from targets.runtimes.refusal import refusal
 from targets.scaling import dequantize, quantize
 from targets.worker import Answer
 
-_SETTINGS = {
+SETTINGS = {
     "INFERENCE_PRECISION_HINT": "f32",
     "PERFORMANCE_HINT": "LATENCY",
     "NUM_STREAMS": 1,
     "ENABLE_CPU_PINNING": False,  # the operating system places threads, as it does those of other targets
 }
+"""What a model is compiled with, beside the number of threads."""
+
 _PRECISIONS = {"i8": "int8", "u8": "int8", "f32": "float32", "f16": "float16", "bf16": "bfloat16", "i32": "int32"}
 """How the names of its kernels end -> type: `brgconv_avx512_I8`, `jit_avx512_f32`."""
 
@@ -50,7 +52,7 @@ class Engine(InvokedEngine):
                 network = self._core.read_model(file.name)
                 if network.input(0).partial_shape.is_dynamic:
                     network.reshape(ports["input_shape"])
-                settings = {**_SETTINGS, "INFERENCE_NUM_THREADS": threads}
+                settings = {**SETTINGS, "INFERENCE_NUM_THREADS": threads}
                 self._compiled = self._core.compile_model(network, "CPU", settings)
                 self._request = self._compiled.create_infer_request()
         found = (list(self._compiled.input(0).shape), list(self._compiled.output(0).shape))
