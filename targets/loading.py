@@ -21,6 +21,9 @@ from targets.environment import usable_cores
 BATCH_IMAGES, BATCH_BYTES = 256, 8 << 20
 """A batch holds at most 256 images, or as many as fit in 8 MiB as float32. Handing on less takes as long."""
 
+PIECE_BYTES = 8 << 20
+"""Image files are decoded once so many bytes of them have been read, or all of a batch."""
+
 _BATCHES_EACH = 4
 
 
@@ -87,16 +90,32 @@ class Loader:
 
     def _load(self, start: int, end: int) -> Images:
         classes = self.split.classes[start:end]
-        contents, digests = [], bytearray()
-        for position, index in enumerate(classes.tolist(), start):
+        digests, pieces = bytearray(), []
+        for first, contents in self._contents(start, start + len(classes)):
+            for position, content in enumerate(contents, first):
+                digests += content_digest(content) + class_digest(int(self.split.classes[position]))
+            pieces.append(self._pixels(contents, first))
+        pixels = zip(self._contracts, map(np.concatenate, zip(*pieces, strict=True)), strict=True)
+        inputs = {contract: contract.normalize(each) for contract, each in pixels}
+        return Images(inputs, classes, bytes(digests), start)
+
+    def _contents(self, start: int, end: int) -> Iterator[tuple[int, list[Content]]]:
+        """Images as the source has them, a piece at a time, and the position of its first.
+
+        A photograph may be a thousand times as large as what a small network sees of it.
+        """
+        contents: list[Content] = []
+        held = 0
+        for position in range(start, end):
             if self._stopped.is_set():
                 raise CancelledError
             with self.split.named(position):
-                contents.append(self.split.read(position))
-            digests += content_digest(contents[-1]) + class_digest(index)
-        pixels = zip(self._contracts, self._pixels(contents, start), strict=True)
-        inputs = {contract: contract.normalize(each) for contract, each in pixels}
-        return Images(inputs, classes, bytes(digests), start)
+                content = self.split.read(position)
+            contents.append(content)
+            held += len(content) if isinstance(content, bytes) else content.nbytes
+            if held >= PIECE_BYTES or position == end - 1:
+                yield position + 1 - len(contents), contents
+                contents, held = [], 0
 
     def _pixels(self, contents: list[Content], start: int) -> list[Pixels]:
         """A batch by each contract: uint8 (n, height, width, channels)."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from edgeres.data import open_dataset
 from edgeres.data.dataset import Split
 from edgeres.data.images import content_digest
 from edgeres.errors import DataError, TargetError
-from edgeres.preprocess import Content, Preprocess
+from edgeres.preprocess import Content, Pixels, Preprocess
+from targets import loading
+from targets.decoding import Decoders
 from targets.loading import Images, Loader
 from tests.edgeres.pictures import fill
 from tests.processes import children
@@ -78,6 +81,27 @@ def test_the_digests_are_those_of_the_files(split: Split) -> None:
     assert one.digests[:32] == content_digest(split.read(0))
     assert one.digests[32:40] == int(split.classes[0]).to_bytes(8, "little")
     assert len(one.digests) == 40 * len(one.truth)
+
+
+def test_no_more_files_than_a_few_bytes_are_held_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    split = files(tmp_path)
+    size = len(split.images.read(0))
+    expected, held = loaded(split), []
+
+    def watched(self: Decoders, contents: Sequence[bytes]) -> list[Pixels]:
+        held.append(len(contents))
+        return pixels(self, contents)
+
+    pixels = Decoders.pixels
+    monkeypatch.setattr(Decoders, "pixels", watched)
+    monkeypatch.setattr(loading, "PIECE_BYTES", 4 * size)
+    found = loaded(split)
+    assert max(held) <= 6  # the files differ by a few bytes
+    assert sum(held) == len(split)
+    for one, other in zip(expected, found, strict=True):
+        assert one.digests == other.digests
+        for contract in CONTRACTS:
+            np.testing.assert_array_equal(one.inputs[contract], other.inputs[contract])
 
 
 @pytest.mark.parametrize(
