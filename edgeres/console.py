@@ -49,6 +49,9 @@ INTERRUPTED = 130
 """The exit code after Ctrl-C."""
 
 
+REMINDED_S = 0.5
+"""So long after a signal, and again, it is looked whether it had any effect."""
+
 _received: list[int] = []
 """The signals that came so far."""
 
@@ -169,6 +172,7 @@ def _skip_teardown(codes: list[int]) -> None:
 
 def _leave(code: int) -> NoReturn:
     """End at once: the stack is unwound, and TensorFlow's threads can block an orderly exit for ever."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()
@@ -206,13 +210,32 @@ def _report(error: EdgeresError, verbose: bool) -> int:
     return error.exit_code
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a signal handler
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature of a signal handler
     """Let a SIGTERM unwind the stack, so that temporary files and child processes go away."""
-    _received.append(number)
-    raise _Terminated(128 + number)
+    _unwind(number)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a signal handler
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature of a signal handler
     """The same for Ctrl-C."""
+    _unwind(number)
+
+
+def _unwind(number: int) -> NoReturn:
+    """Raise what a signal stands for, and have it raised again where it goes nowhere.
+
+    Libraries lose it: in a bare `except`, in a callback from native code.
+    """
     _received.append(number)
-    raise KeyboardInterrupt
+    signal.signal(signal.SIGALRM, _remind)
+    signal.setitimer(signal.ITIMER_REAL, REMINDED_S, REMINDED_S)
+    _raise(number)
+
+
+def _remind(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a signal handler
+    """Raise it again, unless the stack is being unwound: cleaning up takes the time that it takes."""
+    if sys.exc_info()[1] is None:
+        _raise(_received[0])
+
+
+def _raise(number: int) -> NoReturn:
+    raise KeyboardInterrupt if number == signal.SIGINT else _Terminated(128 + number)

@@ -180,6 +180,39 @@ console.main(["command"])
 """
 
 
+SWALLOWED = """
+    import os, signal
+    try:
+        os.kill(os.getpid(), signal.{number})
+        time.sleep(60)
+    except BaseException:
+        pass
+    for _ in range(1200):
+        time.sleep(0.05)
+"""
+
+SLOWLY = """
+    import os, signal
+    try:
+        os.kill(os.getpid(), signal.{number})
+        time.sleep(60)
+    finally:
+        time.sleep(3 * console.REMINDED_S)
+        print("cleaned up")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("body", "out"), [(SWALLOWED, ""), (SLOWLY, "cleaned up\n")])
+def test_a_signal_that_a_library_swallows_is_raised_again_and_cleaning_up_is_left_alone(
+    body: str, out: str, number: signal.Signals
+) -> None:
+    program = COMMAND.format(body=body.format(number=number.name).strip())
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    said = "interrupted" if number == signal.SIGINT else ""
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (128 + number, out, said)
+
+
 def test_a_reader_that_stops_reading_is_no_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)

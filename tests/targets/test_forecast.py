@@ -298,7 +298,7 @@ def test_several_targets_are_forecast_at_once_in_a_table_and_in_json(
     assert "forecasts" not in json.loads((tmp_path / "m.json").read_text())
 
 
-@pytest.mark.parametrize("name", ["micra", "ethosu:u56", "browser:webgl", "edgetpu2", "npu", "npu:openvin"])
+@pytest.mark.parametrize("name", ["micra", "ethosu:u56", "browser:webgl", "edgetpu2", "npu:openvin"])
 def test_a_name_without_a_forecast_is_an_error_with_the_nearest(
     name: str, models: Models, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
