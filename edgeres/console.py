@@ -159,10 +159,10 @@ def main(arguments: list[str] | None = None) -> None:
 def _skip_teardown(codes: list[int]) -> None:
     """End without taking the interpreter apart, for which TensorFlow alone needs a second and more.
 
-    Registered before a command's modules are imported, it runs after all that they registered. Workers that train
-    together take their leave of each other in the teardown.
+    A Ctrl-C that comes meanwhile would be lost. Registered before a command's modules are imported, it runs after all
+    that they registered. Workers that train together take their leave of each other in the teardown.
     """
-    if codes and "tensorflow" in sys.modules and "TF_CONFIG" not in os.environ:
+    if codes and "TF_CONFIG" not in os.environ:
         try:
             sys.stdout.flush()
         except OSError:

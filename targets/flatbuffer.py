@@ -52,7 +52,8 @@ def walk(content: bytes) -> Graph:
     if model.tables(9, "external buffer", limit=_EXTRAS):
         raise malformed("model", "it keeps its weights in other files, which is not supported")
     kinds = [_kind(code) for code in model.tables(1, "operator code", limit=LIMITS["operator code"])]
-    buffers = [_buffer(table, content) for table in model.tables(4, "buffer", limit=LIMITS["buffer"])]
+    stored = model.tables(4, "buffer", limit=LIMITS["buffer"])
+    buffers = [_buffer(table, content) for table in stored]
     if buffers and buffers[0][1]:
         raise malformed("buffer 0", "must be empty: it stands for 'no data'")
     tables = model.tables(2, "subgraph", limit=LIMITS["subgraph"])
@@ -69,6 +70,7 @@ def walk(content: bytes) -> Graph:
         kinds=count_kinds(subgraphs),
         parameter_bytes=_parameter_bytes(subgraphs),
         arena_bytes=arena_bytes(subgraphs, order),
+        behind_bytes=sum(size for table, (_, size) in zip(stored, buffers, strict=True) if _behind(table)),
     )
 
 
@@ -88,14 +90,19 @@ def _kind(code: Table) -> str:
 def _buffer(table: Table, content: bytes) -> Span:
     """Where a buffer's bytes lie: in a vector of the flatbuffer, or for large files behind it."""
     inside = table.span(0)
-    start, size = table.number(1, "Q"), table.number(2, "Q")
-    if start <= 1:  # 0 and 1 mean that it is not used
+    if not _behind(table):
         return inside or (0, 0)
+    start, size = table.number(1, "Q"), table.number(2, "Q")
     if inside and inside[1]:
         raise malformed(table.where, "its data is both inside and behind the flatbuffer")
     if start + size > len(content):
         raise malformed(table.where, f"its data ends at byte {start + size:,}, the file has {len(content):,}")
     return start, size
+
+
+def _behind(buffer: Table) -> bool:
+    """Whether its data lie behind the flatbuffer: an offset of 0 or 1 means that it is not used."""
+    return bool(buffer.number(1, "Q") > 1)
 
 
 def _subgraph(table: Table, kinds: Sequence[str], buffers: Sequence[Span], subgraphs: int) -> Subgraph:

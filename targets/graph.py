@@ -80,6 +80,7 @@ class Graph:
     `kinds`: operator -> how often it occurs. `parameter_bytes`: all constants, each stored buffer once.
     `arena_bytes`: the peak of live activation tensors in execution order.
     `minimum_runtime`: the runtime version that the converter asks for, empty where it does not say.
+    `behind_bytes`: of constants that lie behind the flatbuffer, by offset, which not every runtime reads.
     """
 
     size_bytes: int
@@ -89,6 +90,7 @@ class Graph:
     kinds: dict[str, int]
     parameter_bytes: int
     arena_bytes: int
+    behind_bytes: int = 0
 
     @property
     def main(self) -> Subgraph:

@@ -22,6 +22,7 @@ from converters.steps import QuantizeStep
 from edgeres.errors import ModelError
 from edgeres.native_output import muted
 from targets.flatbuffer import walk
+from targets.runtimes.plain import plain
 
 
 def quantize(model: bytes, mode: str, *, images: Iterable[NDArray[np.float32]] = (), **settings: Any) -> bytes:
@@ -70,7 +71,7 @@ def quantized(model: bytes, settings: QuantizeStep, found: Statistics | None) ->
         raise ModelError(f"the model cannot be quantized to {settings.mode}: {problem}") from problem
     if result.quantized_model is None:
         raise ModelError(f"the quantizer gave no model for {settings.mode}")
-    return bytes(result.quantized_model)
+    return plain(bytes(result.quantized_model))
 
 
 def _extremes(found: Statistics, settings: QuantizeStep, outputs: set[str]) -> dict[str, Any]:

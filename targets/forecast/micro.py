@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from targets.forecast.outlook import Forecast, Model, judged
-from targets.forecast.rules import Rules, kinds
+from targets.forecast.rules import Blocked, Rules, kinds
 from targets.forecast.view import Node
 
 
@@ -39,6 +39,16 @@ MICRO = Rules(
 )
 
 
+def weights_behind(model: Model) -> tuple[Blocked, ...]:
+    """What it has against weights that lie behind the flatbuffer: it does not look there, and says nothing."""
+    if not (size := model.graph.behind_bytes):
+        return ()
+    reason = f"TFLite Micro does not read the {size:,} bytes of weights that lie behind the flatbuffer"
+    return (Blocked("the model", "BUFFER", "", reason, "convert the model again: edgeres convert writes them inside"),)
+
+
 def on_micro(model: Model, name: str) -> Forecast:
     """All operators, or none."""
+    if blocked := weights_behind(model):
+        return judged(model, name, blocked, stops=True)
     return judged(model, name, MICRO.blocked(model.nodes), stops=True)

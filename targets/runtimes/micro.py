@@ -11,8 +11,10 @@ import re
 from dataclasses import dataclass
 from importlib import metadata
 
-from edgeres.errors import ConfigError, TargetError
+from edgeres.errors import ConfigError, ModelError, TargetError
 from edgeres.results import Memory, Operators
+from targets.forecast.micro import weights_behind
+from targets.forecast.outlook import Model
 from targets.graph import Graph
 from targets.layer_names import layer_names
 from targets.runtimes.session import EngineSession, classifier_graph
@@ -48,13 +50,15 @@ class MicroTarget:
 
         Raises:
             ArtifactError: the bytes are not a well-formed flatbuffer.
-            ModelError: it does not map one image to one row of scores.
+            ModelError: it does not map one image to one row of scores, or has weights where this does not look.
             ConfigError: more than one thread.
             TargetError: not installed; it does not run an operator, which is named with its layer.
         """
         if threads != 1:
             raise ConfigError(f"TFLite Micro runs on one thread, found {threads}", fix="leave out --threads")
         graph = classifier_graph(model)
+        for blocked in weights_behind(Model(graph, ())):
+            raise ModelError(blocked.reason, fix=blocked.fix)
         require_available(self)
         try:
             return MicroSession(_ENGINE, model, graph, arguments={"arena_bytes": graph.arena_bytes}, limits=limits)

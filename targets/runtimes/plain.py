@@ -1,7 +1,8 @@
-"""A flatbuffer as OpenVINO and tf2onnx read it: they know less of the format than the runtimes do.
+"""A flatbuffer as every runtime reads it: with the weights inside, and operators' codes in the older field, too.
 
-Quantizers write the weights of large models behind the flatbuffer, by offset and size, and the codes of operators that
-they add without the older field of one byte.
+The quantizer writes the weights of all but small models behind the flatbuffer, by offset and size, and the codes of
+operators that it adds without the older field of one byte. LiteRT reads that; OpenVINO and tf2onnx refuse it, and
+TFLite Micro computes with whatever lies in its memory instead of weights, without a word.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from targets.runtimes.refusal import refusal
 _IDENTIFIER = b"TFL3"
 _UNUSED = 1
 """Offsets of 0 and 1 stand for data that lie inside."""
+
+_ALIGNMENT = 16
+"""Bytes to which the schema has the data of a buffer aligned; the generated writer does not know."""
 
 _LATER = 127
 """What the older field of an operator's code holds where the code is larger."""
@@ -40,6 +44,15 @@ def plain(model: bytes) -> bytes:
         buffer.offset = buffer.size = 0
     for code in coded:
         code.deprecatedBuiltinCode = min(code.builtinCode, _LATER)
-    builder = builders.Builder(len(model))
+    builder = _aligning(builders.Builder)(len(model))
     builder.Finish(whole.Pack(builder), _IDENTIFIER)
     return bytes(builder.Output())
+
+
+def _aligning(builder: Any) -> Any:
+    """A kind of flatbuffer builder that aligns vectors of bytes as the schema has it."""
+
+    def start(self: Any, size: int, count: int, own: int) -> Any:
+        return builder.StartVector(self, size, count, _ALIGNMENT if size == 1 else own)
+
+    return type("AligningBuilder", (builder,), {"StartVector": start})

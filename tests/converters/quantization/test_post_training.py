@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from converters.export import to_flatbuffer
 from converters.quantization.post_training import quantize
 from converters.recipe import typed_recipe
 from edgeres.data import open_dataset
 from edgeres.errors import ConfigError, DataError
+from edgeres.models import find_network
 from targets.flatbuffer import Description, describe, walk
 from targets.graph import Graph
 from targets.layer_names import WEIGHTED, layer_names
@@ -165,3 +167,12 @@ def test_settings_that_mean_nothing_together_are_errors(settings: dict[str, Any]
     steps = [{"step": "export"}, {"step": "quantize", **settings}]
     with pytest.raises(ConfigError, match=message):
         typed_recipe({"name": "odd", "steps": steps}, where="odd.yaml")
+
+
+@pytest.mark.parametrize("mode", ["int8", "dynamic-int8", "float16"])
+def test_weights_of_a_larger_network_lie_inside_where_every_runtime_reads_them(mode: str) -> None:
+    whole = to_flatbuffer(find_network("plain20").build(classes=10))
+    images = [np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype(np.float32)]
+    graph = walk(quantize(whole, mode, images=images))
+    assert graph.size_bytes > 1 << 18  # smaller ones are written so by the quantizer itself
+    assert graph.behind_bytes == 0
