@@ -55,6 +55,9 @@ _log = logging.getLogger(__name__)
 _EXPORT = "converters.export:export_float"
 _OUTPUTS = "converters.export:float_outputs"
 _SUFFIX = {"slim": ".keras", "prune": ".keras", "export": ".tflite", "quantize": ".tflite", "aware": ".tflite"}
+_FORMS = {"quantize": 2}
+"""Steps that write otherwise than they once did, for equal settings and libraries: what was cached then is not used."""
+
 GOLDEN_IMAGES = 4
 """Enough to tell wrong preprocessing or kernels; few, for the reference kernels take seconds on a large network."""
 GOLDEN_SIDE = 512
@@ -158,7 +161,8 @@ def _advance(job: Job, step: Step, source: Path, key: str) -> tuple[Path, str]:
 
 
 def _inputs(step: Step, source: str) -> dict[str, Any]:
-    return {"step": step.model_dump(mode="json"), "source": source, "versions": versions()}
+    form = {"form": _FORMS[step.step]} if step.step in _FORMS else {}
+    return {"step": step.model_dump(mode="json"), "source": source, "versions": versions(), **form}
 
 
 @contextmanager

@@ -18,6 +18,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from filelock import FileLock
 
+from converters import export
+from converters.quantization import post_training
 from edgeres.console import run
 from edgeres.errors import EdgeresError, TargetError
 from edgeres.records import decode
@@ -27,6 +29,7 @@ from targets.forecast import ALL, FORECASTS
 from targets.forecast.outlook import Forecast, forecast
 from targets.layer_names import layer_names
 from targets.operators import Plan, coverage
+from targets.runtimes import plain
 from targets.runtimes.cpu import CPU
 from targets.runtimes.ethosu import ETHOSU
 from targets.runtimes.micro import MICRO
@@ -42,7 +45,7 @@ from tests.targets.forge import forge
 @pytest.fixture(scope="module")
 def networks(request: pytest.FixtureRequest) -> dict[str, bytes]:
     """The files that `forecast_models.py` writes, by name; made again only when it or a converter changes."""
-    made_of = Path(source.__file__).read_bytes()
+    made_of = b"".join(Path(module.__file__).read_bytes() for module in (source, export, post_training, plain))
     made_of += "".join(metadata.version(name) for name in ("tensorflow", "tf-keras", "litert-quantizer")).encode()
     cache = request.config.cache
     assert cache is not None
