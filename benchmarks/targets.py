@@ -126,7 +126,7 @@ def images(artifact: Artifact, dataset: Dataset, count: int) -> tuple[Scores, ND
 
 
 def scores(artifact: Artifact, target: Target, inputs: Scores) -> Scores:
-    """In as many sessions as keep the machine busy: reference kernels take a tenth of a second for an image."""
+    """In as many sessions as keep the machine busy: reference kernels take many times as long as the fast ones."""
     with ExitStack() as stack:
         (sessions,) = open_sessions([artifact], target, sessions_each(target, [artifact], images=len(inputs)), stack)
         crew = Crew(sessions)

@@ -135,9 +135,9 @@ def cli(verbose: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its documented code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, _unwind)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupt)
+        signal.signal(signal.SIGINT, _unwind)
     codes: list[int] = []
     atexit.register(_skip_teardown, codes)
     try:
@@ -210,20 +210,11 @@ def _report(error: EdgeresError, verbose: bool) -> int:
     return error.exit_code
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature of a signal handler
-    """Let a SIGTERM unwind the stack, so that temporary files and child processes go away."""
-    _unwind(number)
+def _unwind(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature of a signal handler
+    """Let Ctrl-C or a SIGTERM unwind the stack, so that temporary files and child processes go away.
 
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature of a signal handler
-    """The same for Ctrl-C."""
-    _unwind(number)
-
-
-def _unwind(number: int) -> NoReturn:
-    """Raise what a signal stands for, and have it raised again where it goes nowhere.
-
-    Libraries lose it: in a bare `except`, in a callback from native code.
+    What is raised is raised again where it goes nowhere: libraries lose it, in a bare `except`, in a callback from
+    native code.
     """
     _received.append(number)
     signal.signal(signal.SIGALRM, _remind)
