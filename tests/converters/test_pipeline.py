@@ -35,6 +35,7 @@ from edgeres.storage import sha256_file
 from targets.runtimes.cpu import CPU
 from targets.verification import verify
 from tests.edgeres.keras_models import classifier, saved
+from tests.processes import children, outliving
 from tests.targets.bundles import write_images
 from tests.trained import Bundles, Trained
 
@@ -215,11 +216,6 @@ def test_progress_tells_every_step(photos: Job) -> None:
     assert told == [("int8: export", 0, 2), ("int8: export", 1, 2), ("int8: quantize", 1, 2), ("int8: quantize", 2, 2)]
 
 
-def descendants(process: int) -> list[int]:
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return [int(child) for child in children]
-
-
 @pytest.mark.slow
 def test_ctrl_c_while_converting_ends_with_130_and_leaves_nothing(trained: Trained, tmp_path: Path) -> None:
     """Sent while a network is fine-tuned, and again while its flatbuffer runs in a child process."""
@@ -240,7 +236,7 @@ def test_ctrl_c_while_converting_ends_with_130_and_leaves_nothing(trained: Train
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=120)
         assert (process.returncode, out, err.strip()) == (130, "", "interrupted")
-        assert not any(Path(f"/proc/{pid}").exists() for pid in born)
+        assert not outliving(born)
         # TensorFlow keeps the source of what it has traced until an orderly exit.
         assert not [path for path in temporary.iterdir() if not path.name.startswith("__autograph_generated_file")]
         left = [path for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"]
@@ -252,12 +248,12 @@ def _wait(process: subprocess.Popen[str], cache: Path, *, child: bool) -> list[i
     """Until the step has begun (its lock is there), and where asked until a child process has started."""
     deadline = time.monotonic() + 300
     step = "export" if child else "prune"
-    while not list(cache.glob(f"{step}/*.lock")) or (child and not descendants(process.pid)):
+    while not list(cache.glob(f"{step}/*.lock")) or (child and not children(process.pid)):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
     time.sleep(0 if child else 8)  # into the epochs
-    return descendants(process.pid)
+    return children(process.pid)
 
 
 def test_the_command_says_what_was_gained(

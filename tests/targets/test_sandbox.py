@@ -14,6 +14,7 @@ import pytest
 
 from edgeres.errors import ModelError, TargetError
 from targets.sandbox import Limits, Sandbox
+from tests.processes import alive
 
 ENGINE = "tests.targets.engines:Engine"
 ROOT = Path(__file__).parents[2]
@@ -23,14 +24,6 @@ ROOT = Path(__file__).parents[2]
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(ENGINE, limits=Limits(seconds=60)) as opened:
         yield opened
-
-
-def alive(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
 
 
 def within(seconds: float, condition: Callable[[], bool]) -> bool:
@@ -193,7 +186,7 @@ def test_a_sandbox_that_is_dropped_takes_its_process_along() -> None:
     process = sandbox.process_id
     sandbox.call("echo")
     del sandbox
-    assert within(10, lambda: not alive(process))
+    assert within(10, lambda: not alive({process}))
 
 
 def test_an_interruption_ends_the_process() -> None:
@@ -226,9 +219,9 @@ def test_killing_the_parent_leaves_no_orphan(method: str, tmp_path: Path) -> Non
         assert within(20, marker.exists)
         parent.kill()
     try:
-        assert within(10, lambda: not alive(child))
+        assert within(10, lambda: not alive({child}))
     finally:
-        if alive(child):
+        if alive({child}):
             os.kill(child, signal.SIGKILL)
 
 
