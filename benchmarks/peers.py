@@ -13,11 +13,13 @@ measured, too: stacks of such additions in turn with the network, `benchmarks/re
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 import tf_keras
+from numpy.typing import NDArray
 
 from benchmarks.applications import images, plausible
 from benchmarks.paired import save
@@ -60,11 +62,10 @@ def main() -> None:
 def network_files() -> dict[str, bytes]:
     """The network with random weights and plausible activations, as float32 and as int8."""
     from converters.export import to_flatbuffer
-    from converters.quantization.post_training import quantize
 
-    content = to_flatbuffer(plausible(tf_keras, "ResNet50", SIDE, classes=CLASSES))
+    model = plausible(tf_keras, "ResNet50", SIDE, classes=CLASSES)
     pictures = [image[None] for image in images(CALIBRATION, SIDE, seed=1)]
-    return {"float32": content, "int8": quantize(content, "int8", images=pictures)}
+    return {"float32": to_flatbuffer(model), "int8": quantized(model, pictures)}
 
 
 def _additions(network: bytes, rounds: int) -> dict[str, Any]:
@@ -83,15 +84,20 @@ def _additions(network: bytes, rounds: int) -> dict[str, Any]:
 
 def _stack(side: int, maps: int, count: int, times: int) -> bytes:
     """So many additions in int8 of two maps of a stage, one after the other, as often."""
-    from converters.export import to_flatbuffer
-    from converters.quantization.post_training import quantize
-
     image = tf_keras.Input((side, side, maps))
     x = tf_keras.layers.ReLU()(image)
     for _ in range(count * times):
         x = tf_keras.layers.ReLU()(tf_keras.layers.Add()([x, image]))
     model = tf_keras.Model(image, tf_keras.layers.GlobalAveragePooling2D()(x))
     pictures = np.random.default_rng(0).uniform(-1, 1, (4, 1, side, side, maps)).astype(np.float32)
+    return quantized(model, pictures)
+
+
+def quantized(model: Any, pictures: Iterable[NDArray[np.float32]]) -> bytes:
+    """A Keras model in int8, calibrated on float32 pictures of its input's shape."""
+    from converters.export import to_flatbuffer
+    from converters.quantization.post_training import quantize
+
     return quantize(to_flatbuffer(model), "int8", images=pictures)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -50,6 +50,7 @@ FORMS = {
     "float16": ("float16", ()),
     "int8": ("int8", ()),
     "int8-3x3": ("int8", ("export.shortcuts=3x3",)),
+    "int8-float-ends": ("int8", ("quantize.io=float32",)),
     "slim-int8": ("slim-int8", ()),
 }
 """Name -> recipe and what it is overridden with."""
@@ -190,23 +191,28 @@ def keep(row: dict[str, Any], options: argparse.Namespace) -> None:
 
 
 def table() -> str:
-    """The results as Markdown: a table for each network, a row for each target, a column for each form."""
+    """The results as Markdown: two tables for each network, a row for each target, a column for each form."""
     rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
-    lines = []
-    for network in dict.fromkeys(row["network"] for row in rows):
-        own = {(row["target"], row["form"]): row for row in rows if row["network"] == network}
-        lines += [f"| {network} | {' | '.join(FORMS)} |", f"|---{'|---' * len(FORMS)}|"]
-        for target in dict.fromkeys(row["target"] for row in rows):
-            cells = [cell(own.get((target, form))) for form in FORMS]
-            lines.append(f"| `{target}` | {' | '.join(cells)} |")
-        lines.append("")
-    return "\n".join(lines)
+    return "\n".join(
+        line
+        for network in dict.fromkeys(row["network"] for row in rows)
+        for title, cell in ((network, accuracy_cell), (f"{network}: memory, operators", cost_cell))
+        for line in _grid(title, [row for row in rows if row["network"] == network], cell)
+    )
 
 
-def cell(row: dict[str, Any] | None) -> str:
+def _grid(title: str, rows: list[dict[str, Any]], cell: Callable[[dict[str, Any]], str]) -> Iterator[str]:
+    own = {(row["target"], row["form"]): row for row in rows}
+    yield f"| {title} | {' | '.join(FORMS)} |"
+    yield f"|---{'|---' * len(FORMS)}|"
+    for target in dict.fromkeys(row["target"] for row in rows):
+        cells = [cell(own[target, form]) if (target, form) in own else "not run" for form in FORMS]
+        yield f"| `{target}` | {' | '.join(cells)} |"
+    yield ""
+
+
+def accuracy_cell(row: dict[str, Any]) -> str:
     """Top-1, labels that agree with the reference kernels, the largest difference, latency; or why there is none."""
-    if row is None:
-        return "not run"
     if "refused" in row:
         return "refused"
     if "top1" not in row:
@@ -220,6 +226,18 @@ def cell(row: dict[str, Any] | None) -> str:
     if (p50 := row.get("p50_ms")) is not None:
         text += f" · {p50['value']:.3g} [{p50['low']:.3g}, {p50['high']:.3g}] ms"
     return text
+
+
+def cost_cell(row: dict[str, Any]) -> str:
+    """The memory at its peak, and how many of the operators the target's delegate or compiler took."""
+    if "refused" in row:
+        return "refused"
+    operators, memory = row["operators"], row["memory"]
+    if operators["left"] is None:
+        told = "not told"
+    else:
+        told = f"{operators['delegated']} of {operators['nodes']}" if operators["delegate"] else "own kernels"
+    return f"{memory['peak_bytes'] / 1e6:.2f} MB · {told}" if memory else told
 
 
 if __name__ == "__main__":
