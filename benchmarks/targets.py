@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -37,9 +37,10 @@ from targets.accuracy import output_order
 from targets.artifact import Artifact, open_artifact
 from targets.catalogue import find_target, open_session
 from targets.crew import Crew, open_sessions, sessions_each
+from targets.flatbuffer import walk
 from targets.latency import Protocol
 from targets.profiling import profile
-from targets.proof import prove
+from targets.proof import output_step, prove
 from targets.runtimes.cpu import REFERENCE
 from targets.stats import proportion
 from targets.target import Compiler, Family, Target
@@ -74,6 +75,7 @@ def main() -> None:
     parser.add_argument("--slim-epochs", type=int, default=8)
     parser.add_argument("--targets", help="some of them, separated by commas")
     parser.add_argument("--networks", default=",".join(NETWORKS))
+    parser.add_argument("--forms", default=",".join(FORMS))
     parser.add_argument("--rounds", type=int, default=30, help="of latency; 0 leaves it out")
     parser.add_argument("--table", action="store_true", help="print what is in the results, and measure nothing")
     options = parser.parse_args()
@@ -83,7 +85,7 @@ def main() -> None:
     dataset = open_dataset(options.data)
     chosen = options.targets.split(",") if options.targets else list(names())
     for network in options.networks.split(","):
-        for form, artifact in forms(network, dataset, options.slim_epochs):
+        for form, artifact in forms(network, options.forms.split(","), dataset, options.slim_epochs):
             inputs, truth = images(artifact, dataset, options.images)
             expected = scores(artifact, REFERENCE, inputs)
             columns = output_order(artifact.path, artifact.labels, dataset)
@@ -104,19 +106,18 @@ def names() -> Iterator[str]:
                 yield member
 
 
-def forms(network: str, dataset: Dataset, slim_epochs: int) -> Iterator[tuple[str, Artifact]]:
-    """Each form of a network, as a bundle in a temporary folder."""
+def forms(network: str, chosen: Sequence[str], dataset: Dataset, slim_epochs: int) -> Iterator[tuple[str, Artifact]]:
+    """Each chosen form of a network, as a bundle in a temporary folder."""
     file = read_keras_file(Path("tests/assets") / NETWORKS[network] / "model.keras")
     job = Job(file, dataset, contract_for(file, None))
-    for form, (recipe, overrides) in FORMS.items():
-        own = overrides
+    for form in chosen:
+        recipe, own = FORMS[form]
         if form == "slim-int8":  # the rate is for what so few epochs can mend
             own = (f"slim.epochs={slim_epochs}", *(("slim.learning_rate=0.01",) if slim_epochs < 4 else ()))
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / form
             convert(job, load_recipe(recipe, overrides=own), out)
-            name = f"{network}-{form}"
-            yield form, replace(open_artifact(out), name=name, path=name)  # not a temporary one
+            yield form, replace(open_artifact(out), name=f"{network}-{form}")
 
 
 def images(artifact: Artifact, dataset: Dataset, count: int) -> tuple[Scores, NDArray[np.int64]]:
@@ -151,7 +152,7 @@ def measured(
             return compiled(target, artifact)
         found = expected if target == REFERENCE else scores(artifact, target, inputs)
         with open_session(artifact, target) as session:
-            proof, step = prove(artifact, session, target), session.signature.output_scale
+            proof, step = prove(artifact, session, target), output_step(walk(artifact.model), session.signature)
             operators, memory = session.operators(), session.memory()
         figures = {
             "top1": asdict(proportion(int((found[:, columns].argmax(axis=1) == truth).sum()), len(truth))),
@@ -168,7 +169,7 @@ def measured(
             if row.latency is not None:
                 figures |= {"p50_ms": asdict(row.latency.p50_ms), "rounds": row.latency.rounds}
     except EdgeresError as problem:
-        return {"refused": problem.message}
+        return {"refused": problem.message.replace(artifact.path, artifact.name)}  # not a temporary one
     return figures
 
 
@@ -223,9 +224,9 @@ def accuracy_cell(row: dict[str, Any]) -> str:
     text = f"{100 * row['top1']['value']:.1f} % · {100 * row['labels_agree']:.1f} % · {largest}"
     if (proof := row["proof"]) and not proof["passed"]:
         text = f"**not proved** {text}"
-    if (p50 := row.get("p50_ms")) is not None:
-        text += f" · {p50['value']:.3g} [{p50['low']:.3g}, {p50['high']:.3g}] ms"
-    return text
+    if (p50 := row.get("p50_ms")) is None:
+        return f"{text} · functional only"
+    return f"{text} · {p50['value']:.3g} [{p50['low']:.3g}, {p50['high']:.3g}] ms"
 
 
 def cost_cell(row: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from targets import TARGETS
 from targets.artifact import Artifact
 from targets.devices.opened import device_named
 from targets.target import Family, Session, Target, require_available
+from targets.uncompiled import reference_model
 
 
 def find_target(name: str) -> Target:
@@ -146,4 +147,11 @@ def open_session(artifact: Artifact, target: Target, *, threads: int = 1) -> Ses
         TargetError: the target refuses the model, or dies on it.
     """
     with about(artifact.path):
-        return ArtifactSession(target.open(artifact.model, threads=threads), artifact.path)
+        session = ArtifactSession(target.open(artifact.model, threads=threads), artifact.path)
+        try:
+            if target.tolerance is not None:
+                reference_model(artifact)  # or its proof would fail, after minutes
+        except BaseException:
+            session.close()
+            raise
+        return session

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
 from edgeres.data.dataset import Dataset, Split
 from edgeres.data.origin import require_same_splits
@@ -22,6 +23,7 @@ from targets.devices import fleet
 from targets.environment import describe
 from targets.loading import Loader
 from targets.proof import prove
+from targets.refusals import Places, unless_refused
 from targets.row import row
 from targets.target import Target
 
@@ -80,10 +82,15 @@ def evaluate(
     records: list[DataRecord] = []
 
     def measure(name: str) -> list[ArtifactResult]:
-        target = available_target(name)
-        entered = _Entered(target, artifacts, contracts, split, dataset, plan.parity)
-        told = fleet.stage(progress, name)
-        return fleet.on_device(target, lambda: _evaluate_on(entered, baseline, plan.margin_points, records, told))
+        target, told = available_target(name), fleet.stage(progress, name)
+
+        def some(places: Places, base: int | None) -> list[ArtifactResult]:
+            chosen = [artifacts[place] for place in places]
+            entered = _Entered(target, chosen, [contracts[place] for place in places], split, dataset, plan.parity)
+            return _evaluate_on(entered, base, plan.margin_points, records, told)
+
+        run = partial(unless_refused, target, artifacts, some, baseline=baseline, only=len(names) == 1)
+        return fleet.on_device(target, run)
 
     def failed(name: str, error: EdgeresError) -> list[ArtifactResult]:
         rows = [row(name, artifact, baseline=place == baseline) for place, artifact in enumerate(artifacts)]
@@ -122,16 +129,24 @@ def _evaluate_on(
         measured, record = accuracy.measure(
             entrants, loader, dataset, baseline=baseline, margin_points=margin_points, progress=progress
         )
-        proofs = [prove(artifact, one.sessions[0], target) for artifact, one in zip(artifacts, entrants, strict=True)]
+        first = [one.sessions[0] for one in entrants]
+        proofs = [prove(artifact, session, target) for artifact, session in zip(artifacts, first, strict=True)]
+        operators = [session.operators() for session in first]
         parities = [
             _parity(artifact, one, entered.split) if entered.parity else None
             for artifact, one in zip(artifacts, entrants, strict=True)
         ]
     records.append(record)
     return [
-        replace(row(target.name, artifact, baseline=place == baseline), accuracy=figures, proof=proof, parity=parity)
-        for place, (artifact, figures, proof, parity) in enumerate(
-            zip(artifacts, measured, proofs, parities, strict=True)
+        replace(
+            row(target.name, artifact, baseline=place == baseline),
+            accuracy=figures,
+            operators=ran,
+            proof=proof,
+            parity=parity,
+        )
+        for place, (artifact, figures, ran, proof, parity) in enumerate(
+            zip(artifacts, measured, operators, proofs, parities, strict=True)
         )
     ]
 

@@ -1,7 +1,8 @@
 """Gates: does what was measured keep the limits that a user sets?
 
 A gate is `passed` where the whole interval of a figure is on the good side of its limit, `missed` where it is wholly
-on the other, else `inconclusive`, also where the figure was not measured. What would decide is said with it.
+on the other, else `inconclusive`, also where the figure was not measured, or measured on a target that failed its
+proof. What would decide is said with it.
 """
 
 from __future__ import annotations
@@ -94,10 +95,11 @@ class _Rule:
 
 @dataclass(frozen=True)
 class _Row:
-    """One artifact in one result file."""
+    """One artifact in one result file; `doubt`: why its figures decide nothing, whatever they are."""
 
     path: Path
     artifact: ArtifactResult
+    doubt: str | None
 
 
 def check(results: Sequence[tuple[Path, Result]], limits: Limits, *, artifact: str | None = None) -> Checked:
@@ -119,7 +121,7 @@ def check(results: Sequence[tuple[Path, Result]], limits: Limits, *, artifact: s
 
 
 def _subjects(results: Sequence[tuple[Path, Result]], wanted: str | None) -> list[list[_Row]]:
-    rows = [_Row(path, each) for path, result in results for each in result.artifacts]
+    rows = [_Row(path, each, _doubt(each, result)) for path, result in results for each in result.artifacts]
     if wanted is not None:
         chosen = [row for row in rows if row.artifact.name == wanted]
         if not chosen:
@@ -135,6 +137,13 @@ def _subjects(results: Sequence[tuple[Path, Result]], wanted: str | None) -> lis
     return list(grouped.values())
 
 
+def _doubt(artifact: ArtifactResult, result: Result) -> str | None:
+    """A target that does not compute what the reference kernels compute has no figure of the model."""
+    compared = [each for each in result.artifacts if each.baseline and each.target == artifact.target]
+    wrong = next((each for each in (artifact, *compared) if each.unproved), None)
+    return None if wrong is None else f"not proved: '{wrong.name}' is computed wrong on {wrong.target}"
+
+
 def _gates(name: str, rule: _Rule, limit: float, artifact: str, rows: list[_Row]) -> Iterator[Gate]:
     """A gate for each result and target that holds the figure; one, inconclusive, where none does."""
     known = [(row, found) for row in rows if (found := rule.figure(row.artifact)) is not None]
@@ -148,9 +157,10 @@ def _gates(name: str, rule: _Rule, limit: float, artifact: str, rows: list[_Row]
     if name == "max-size":  # of the same bytes, whoever measured them
         known = known[:1]
     for row, found in known:
-        outcome = _outcome(found, limit, most=rule.most)
-        decide = None
-        if outcome == "inconclusive" and rule.more and isinstance(found, Estimate):
+        doubt = None if name == "max-size" else row.doubt
+        outcome = "inconclusive" if doubt else _outcome(found, limit, most=rule.most)
+        decide = doubt
+        if outcome == "inconclusive" and not doubt and rule.more and isinstance(found, Estimate):
             decide = rule.more(row.artifact, found, limit)
         yield Gate(name, artifact, limit, rule.unit, outcome, found, row.artifact.target, str(row.path), decide)
 

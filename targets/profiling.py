@@ -23,6 +23,7 @@ from targets.further import Further, require_targets, with_further
 from targets.latency import MAX_ROUNDS, Protocol
 from targets.machine import machine_of
 from targets.proof import prove, without_unproved_verdicts
+from targets.refusals import Places, unless_refused
 from targets.row import row
 from targets.target import Compiler, Target
 
@@ -39,7 +40,7 @@ def profile(
     """Measure every artifact on every target; `baseline` is the place of the one that the others are compared with.
 
     One target after the other, devices side by side: comparisons are within a target only. Of several targets, one on a
-    device that fails has a row that says why.
+    device that fails has a row that says why; so has an artifact that a target refuses, of several.
 
     Raises:
         ConfigError: something further is asked for, and no target has it.
@@ -54,13 +55,18 @@ def profile(
 
     def measure(name: str) -> list[ArtifactResult]:
         target, told = available_target(name), fleet.stage(progress, name)
-        if isinstance(target, Compiler):
-            return [
-                _compiled(target, artifact, baseline=place == baseline, keep=further.keep)
-                for place, artifact in enumerate(artifacts)
-            ]
-        run = partial(_profile_on, target, artifacts, baseline=baseline, protocol=protocol, further=further)
-        return fleet.on_device(target, partial(run, progress=told))
+
+        def some(places: Places, base: int | None) -> list[ArtifactResult]:
+            chosen = [artifacts[place] for place in places]
+            if isinstance(target, Compiler):
+                return [
+                    _compiled(target, artifact, baseline=place == base, keep=further.keep)
+                    for place, artifact in enumerate(chosen)
+                ]
+            return _profile_on(target, chosen, baseline=base, protocol=protocol, further=further, progress=told)
+
+        run = partial(unless_refused, target, artifacts, some, baseline=baseline, only=len(names) == 1)
+        return fleet.on_device(target, run)
 
     def failed(name: str, error: EdgeresError) -> list[ArtifactResult]:
         rows = [row(name, artifact, baseline=place == baseline) for place, artifact in enumerate(artifacts)]

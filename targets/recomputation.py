@@ -17,7 +17,6 @@ from targets import energy, operator_times, startup, throughput
 from targets.conditions import Evidence, flags
 from targets.latency import summarize
 from targets.predictions import MOST_FLIPS, Predictions
-from targets.proof import unproved
 from targets.scoring import score
 from targets.trend import trend
 
@@ -161,7 +160,7 @@ def _latency(artifact: ArtifactResult, baseline: ArtifactResult | None, result: 
         conditions=conditions,
     )
     sides = (artifact, baseline) if baseline else (artifact,)
-    return replace(found, verdict="inconclusive") if found.verdict and any(map(unproved, sides)) else found
+    return replace(found, verdict="inconclusive") if found.verdict and any(each.unproved for each in sides) else found
 
 
 def _conditions(own: Conditions, rounds: tuple[tuple[float, ...], ...], result: Result) -> Conditions:

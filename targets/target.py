@@ -32,7 +32,8 @@ class Availability:
 class Tolerance:
     """How far a target's scores may be from those of the reference kernels.
 
-    `steps`: quantization steps of an integer output. `share`: of the largest score, where the output is float.
+    `steps`: quantization steps, where the scores are integers or are made of them at the very end. `share`: of the
+    largest score, where they are float throughout.
     """
 
     steps: float
@@ -163,21 +164,26 @@ class Fault:
 
 
 @runtime_checkable
+class Faulty(Target, Protocol):
+    """A target that is known to compute something wrong: it tells what."""
+
+    def faults(self, model: bytes) -> tuple[Fault, ...]:
+        """The known faults that a model meets, as far as there are any.
+
+        Raises:
+            EdgeresError: see `Target.open`.
+        """
+
+
+@runtime_checkable
 class Accelerator(Target, Protocol):
-    """A target that runs on another device than it seems to, or computes something wrong: it tells which, and what."""
+    """A target that runs on another device than it seems to: it tells which."""
 
     def runs_on(self) -> str:
         """What really runs a model here, as its runtime names it.
 
         Raises:
             TargetError: it cannot run here.
-        """
-
-    def faults(self, model: bytes) -> tuple[Fault, ...]:
-        """The known faults that a model meets, each found by running the operator, as far as there are any.
-
-        Raises:
-            EdgeresError: see `Target.open`.
         """
 
 

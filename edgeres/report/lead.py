@@ -28,7 +28,7 @@ def best(comparison: Comparison) -> ArtifactResult | None:
     Of the proved ones: those that pass, or all where no accuracy was compared; of these the fastest of those that are
     faster than the baseline, else the smallest that passes.
     """
-    sound = [each for each in comparison.others if not (each.proof and not each.proof.passed)]
+    sound = [each for each in comparison.others if not each.unproved]
     compared = any(each.accuracy and each.accuracy.verdict for each in comparison.others)
     able = [each for each in sound if not compared or (each.accuracy and each.accuracy.verdict == "pass")]
     faster = [each for each in able if _is_faster(each)]

@@ -81,9 +81,9 @@ def print_result(result: Result) -> None:
 
 
 def failures(artifacts: Iterable[ArtifactResult]) -> list[str]:
-    """A line for each device on which nothing was measured, with the reason."""
-    failed = {artifact.target: artifact.failure for artifact in artifacts if artifact.failure}
-    return [f"{NOT_MEASURED} on {target}: {failure.message}" for target, failure in failed.items()]
+    """A line for each reason why something was not measured: a device that failed, an artifact that is refused."""
+    failed = [(artifact.target, artifact.failure.message) for artifact in artifacts if artifact.failure]
+    return [f"{NOT_MEASURED} on {target}: {message}" for target, message in dict.fromkeys(failed)]
 
 
 def unproved(result: Result) -> list[str]:
@@ -168,8 +168,7 @@ def memory_table(result: Result) -> Table:
 
 
 def _untimed(artifact: ArtifactResult) -> bool:
-    measured = artifact.memory is not None or artifact.operators is not None
-    return measured and artifact.latency is None and artifact.estimate is None
+    return artifact.memory is not None and artifact.latency is None and artifact.estimate is None
 
 
 def estimate_table(result: Result) -> Table:

@@ -81,10 +81,12 @@ class Proof:
 
     They are random, or the first of the bundle's golden inputs (`golden`).
 
-    `largest`: the largest difference of a score, in quantization steps of an integer output, else in the scores' own
-    unit; `accepted`: the most that the target is allowed. `flips`: images whose top-1 class differs. `device`: what
-    really ran it, as the runtime names it, where that is not the target's name. `faults`: known faults of the target's
-    that the model meets, which fail the proof, and the `fix` for them.
+    `largest`: the largest difference of a score, in quantization steps of integer outputs and of float ones that are
+    made of integers at the very end, else in the scores' own unit; `accepted`: the most that the target is allowed.
+    `rounding`: where the target's tolerance was not enough, how far other kernels of this machine are from the
+    reference kernels, in the same unit. `flips`: images whose top-1 class differs. `device`: what really ran it, as the
+    runtime names it, where that is not the target's name. `faults`: known faults of the target's that the model meets,
+    which fail the proof, and the `fix` for them.
     """
 
     passed: bool
@@ -96,6 +98,7 @@ class Proof:
     faults: tuple[str, ...] | None = None
     fix: str | None = None
     golden: bool = False
+    rounding: float | None = None
 
 
 @dataclass(frozen=True)

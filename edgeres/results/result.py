@@ -46,6 +46,11 @@ class ArtifactResult:
     failure: Failure | None = None
     unmeasured: dict[str, Failure] | None = None
 
+    @property
+    def unproved(self) -> bool:
+        """Whether it failed its proof; a target that owes none has not."""
+        return self.proof is not None and not self.proof.passed
+
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")

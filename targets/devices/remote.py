@@ -18,8 +18,8 @@ from targets.target import Availability, Tolerance
 USUAL = "cpu"
 """The target on a device that is named alone."""
 
-_TOLERANCES = {"cpu": Tolerance(steps=8, share=1e-3), "reference": Tolerance(steps=1, share=1e-4)}
-"""Another processor than this one: what runs there is held against the reference kernels here."""
+_REFERENCE = Tolerance(steps=1, share=1e-4)
+"""Another processor than this one: also the reference kernels there are held against those here."""
 
 
 @dataclass(frozen=True)
@@ -66,5 +66,5 @@ def remote_target(device: Served, name: str) -> RemoteTarget:
     elif colon or not isinstance(found, CpuTarget):
         fix = f"{device.name}/cpu, /reference, /builtin, or /external:PATH"
         raise TargetError(f"'{name}' does not run on a device", fix=fix)
-    tolerance = found.tolerance or _TOLERANCES[found.name]
+    tolerance = found.tolerance or _REFERENCE
     return RemoteTarget(f"{device.name}/{found.name}", device, found, tolerance)

@@ -68,7 +68,7 @@ def check_threads(threads: int) -> None:
         raise ConfigError(f"threads must be in 1…{MAX_THREADS}, found {threads}", fix="give another --threads")
 
 
-CPU = CpuTarget(name="cpu", resolver="AUTO")
+CPU = CpuTarget(name="cpu", resolver="AUTO", tolerance=Tolerance(steps=8, share=1e-3))
 BUILTIN = CpuTarget(
     name="builtin", resolver="BUILTIN_WITHOUT_DEFAULT_DELEGATES", tolerance=Tolerance(steps=8, share=1e-3)
 )

@@ -28,7 +28,7 @@ from targets.runtimes.npu_vendors import VENDORS, Vendor
 from targets.runtimes.session import classifier_graph
 from targets.sandbox import Limits, Sandbox
 from targets.schema import OPERATORS
-from targets.target import Availability, Compilation, Fault, Tolerance, require_available
+from targets.target import Availability, Compilation, Tolerance, require_available
 
 _ENGINE = "targets.runtimes.npu_engine:Engine"
 _COMPILER = "targets.runtimes.npu_engine:Compiler"
@@ -77,10 +77,6 @@ class OpenVinoTarget:
     def runs_on(self) -> str:
         """What it really runs on."""
         return _DEVICE
-
-    def faults(self, model: bytes) -> tuple[Fault, ...]:  # noqa: ARG002 - none is known
-        """None is known."""
-        return ()
 
     def open(self, model: bytes, *, threads: int = 1, limits: Limits | None = None) -> CompiledSession:
         """Compile a model from its bytes and load it, in child processes.

@@ -34,6 +34,8 @@ def test_real_models_are_compared_on_the_same_images(models: Models, dataset: Da
     split = dataset.split("test")
     assert (first.baseline, second.baseline) == (True, False)
     assert (first.sha256, first.size_bytes, first.target) == (exhibits[0].sha256, len(models("float32")), "cpu")
+    assert first.operators is not None
+    assert 0 < first.operators.delegated <= first.operators.nodes
     assert first.accuracy is not None
     assert second.accuracy is not None
     assert first.accuracy.verdict is None
@@ -46,6 +48,19 @@ def test_real_models_are_compared_on_the_same_images(models: Models, dataset: Da
     assert result.data is not None
     assert (result.data.split, result.data.seed, result.data.truth) == ("test", 1, tuple(split.classes))
     assert result.environment["cores"] >= 1
+
+
+def test_what_a_target_refuses_has_a_row_that_says_why(models: Models, dataset: Dataset) -> None:
+    """TFLite Micro runs no float16 weights."""
+    given = [artifact(models, name, preprocess=CONTRACT, labels=LABELS_OF_DATA) for name in ("float16", "float32")]
+    refused, measured = evaluate(given, dataset, baseline=0, plan=Evaluation(target="micro", images=8)).artifacts
+    assert refused.failure is not None
+    assert refused.failure.message.startswith("float16.tflite: TFLite Micro does not run DEQUANTIZE")
+    assert refused.baseline
+    assert refused.accuracy is None
+    assert measured.failure is None
+    assert measured.accuracy is not None
+    assert measured.accuracy.verdict is None
 
 
 def test_predictions_do_not_depend_on_who_else_runs_or_in_which_order_the_labels_are(

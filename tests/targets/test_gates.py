@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgeres.errors import ConfigError, GateError
-from edgeres.results import Estimate, Result
+from edgeres.results import Estimate, Proof, Result
 from targets.gates import Checked, Limits, check
 from tests.targets import measured
 from tests.targets.measured import compared
@@ -77,6 +77,19 @@ def test_what_was_not_measured_is_inconclusive(gate: str) -> None:
     with pytest.raises(GateError, match="1 of 1 gates not passed: 0 missed, 1 inconclusive") as caught:
         checked.require()
     assert "edgeres" in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", ["int8", "float32"])
+@pytest.mark.parametrize("gate", ["max_drop", "min_speedup", "max_latency_ratio", "max_latency_ms", "max_memory"])
+def test_what_a_target_computes_wrong_passes_no_gate(wrong: str, gate: str) -> None:
+    """Also where the baseline is what is wrong."""
+    generous = 1.0 if gate == "min_speedup" else 1e9
+    assert held(compared(), **{gate: generous}).passed
+    proof = Proof(passed=False, images=4, largest=90.0, accepted=8.0, flips=1)
+    rows = [replace(row, proof=proof) if row.name == wrong else row for row in compared().artifacts]
+    (only,) = held(replace(compared(), artifacts=tuple(rows)), **{gate: generous}).gates
+    assert only.outcome == "inconclusive"
+    assert only.decide == f"not proved: '{wrong}' is computed wrong on cpu"
 
 
 def test_accuracy_and_latency_of_one_artifact_may_come_from_two_files() -> None:

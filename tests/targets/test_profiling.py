@@ -99,6 +99,46 @@ def test_sessions_are_closed_when_one_fails(models: Models, monkeypatch: pytest.
     assert [session.calls[-1] for session in target.opened] == ["double close"] * 9
 
 
+def test_what_a_target_refuses_has_a_row_that_says_why_and_the_others_are_measured(models: Models) -> None:
+    """The float file is the baseline on `cpu`, and nothing for the NPU; the browser is what takes no integers."""
+    given = [artifact(models, name) for name in ("float32", "fifty_int8")]
+    rows = profile(given, baseline=0, targets=("cpu", "ethosu:u55-256"), protocol=QUICK).artifacts
+    assert [(row.name, row.target, row.baseline) for row in rows] == [
+        ("float32", "cpu", True),
+        ("fifty_int8", "cpu", False),
+        ("float32", "ethosu:u55-256", True),
+        ("fifty_int8", "ethosu:u55-256", False),
+    ]
+    assert [row.failure is None for row in rows] == [True, True, False, True]
+    assert rows[1].latency is not None
+    assert rows[1].latency.speedup is not None
+    assert rows[2].failure is not None
+    assert rows[2].failure.message == "float32.tflite: the Ethos-U55-256 runs no operator of this model"
+    assert rows[3].estimate is not None
+
+
+def test_without_its_baseline_an_artifact_is_measured_and_compared_with_nothing(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(model: bytes) -> DoubleSession:
+        if model == models("float32"):
+            raise TargetError("no floats", fix="convert with the recipe int8")
+        return DoubleSession()
+
+    monkeypatch.setitem(TARGETS, "double", f"{__name__}:DOUBLE")
+    monkeypatch.setattr(f"{__name__}.DOUBLE", DoubleTarget(refuse, timed=False), raising=False)
+    given = [artifact(models, name) for name in ("float32", "int8")]
+    refused, measured = profile(given, baseline=0, targets=["double"], protocol=QUICK).artifacts
+    assert refused.failure is not None
+    assert (refused.failure.message, refused.failure.fix) == (
+        "float32.tflite: no floats",
+        "convert with the recipe int8",
+    )
+    assert measured.memory is not None
+    with pytest.raises(TargetError, match=r"float32\.tflite: no floats"):  # where nothing is left to measure
+        profile(given[:1] * 2, targets=["double"], protocol=QUICK)
+
+
 def test_a_model_that_is_refused_is_named(models: Models) -> None:
     with pytest.raises(ModelError, match=r"two_inputs\.tflite: expected a model with one input"):
         profile([artifact(models, "int8"), artifact(models, "two_inputs")], protocol=QUICK)

@@ -168,6 +168,8 @@ def test_webgpu_computes_floats_and_its_fault_with_integers_fails_the_proof(
     assert right.proof.passed
     assert wrong.proof is not None
     assert not wrong.proof.passed
+    assert "1x1 convolution with a stride" in str(wrong.proof.faults)
+    assert "export.shortcuts=3x3" in str(wrong.proof.fix)
     assert mended.proof is not None
     assert mended.proof.passed
     assert forecast(widened_int8, ["browser:webgpu"])[0].verdict == "runs"
