@@ -10,12 +10,12 @@ import dataclasses
 import json
 import re
 import reprlib
-import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from edgeres.annotations import field_types
 from edgeres.errors import ArtifactError, EdgeresError, suggestion
 from edgeres.storage import read_limited, write_text
 
@@ -62,7 +62,7 @@ def _decode(kind: Any, data: Any, where: str, error: type[EdgeresError]) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
         return data
-    if origin in (typing.Union, types.UnionType):
+    if origin is typing.Union:
         if data is None and type(None) in arguments:
             return None
         return _decode(next(a for a in arguments if a is not type(None)), data, where, error)
@@ -95,11 +95,11 @@ def _decode_record(kind: Any, data: Any, where: str, error: type[EdgeresError]) 
     for key in data:
         if key not in fields:
             raise error(f"{where}: unknown key '{key}'", fix=suggestion(key, fields))
-    hints = typing.get_type_hints(kind)
+    types = field_types(kind)
     values = {}
     for name, field in fields.items():
         if name in data:
-            values[name] = _decode(hints[name], data[name], f"{where}.{name}", error)
+            values[name] = _decode(types[name], data[name], f"{where}.{name}", error)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise error(f"{where}: the key '{name}' is missing", fix=_MEND)
     try:

@@ -71,7 +71,7 @@ class Counters:
     switches: tuple[int | None, ...]
 
 
-Reader = Callable[[Sequence[int | None]], Counters]
+Reader = Callable[["Sequence[int | None]"], Counters]  # quoted: Python 3.9 has no `|` of types
 
 
 def read_counters(processes: Sequence[int | None]) -> Counters:

@@ -17,6 +17,7 @@ from edgeres import __version__
 _CPUINFO = Path("/proc/cpuinfo")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 _BOARD = Path("/proc/device-tree/model")
+_RELEASES = (Path("/etc/os-release"), Path("/usr/lib/os-release"))  # platform reads them from Python 3.10 on
 
 INSTRUCTIONS = (
     "sse4_1 avx avx2 fma f16c avx512f avx512bw avx512vl avx512_vnni avx512_bf16 avx_vnni amx_int8 amx_bf16 "
@@ -101,8 +102,11 @@ def _load() -> float | None:
 
 
 def _system() -> str:
-    with suppress(OSError):
-        return platform.freedesktop_os_release().get("PRETTY_NAME", "")
+    """The distribution's name with its version, from the first release file that there is; else the kernel's."""
+    for path in _RELEASES:
+        names = [line.partition("=")[2] for line in _read(path).splitlines() if line.startswith("PRETTY_NAME=")]
+        if names:
+            return names[-1].strip().strip("\"'")
     return platform.system()
 
 

@@ -20,7 +20,7 @@ from edgeres.errors import EdgeresError
 from edgeres.registry import resolve
 from targets.messages import pack, unpack
 
-Answer = tuple[dict[str, Any], Sequence[bytes | memoryview]]
+Answer = tuple[dict[str, Any], "Sequence[bytes | memoryview]"]  # quoted: Python 3.9 has no `|` of types
 """What an engine's method returns: JSON values, and binary parts."""
 
 _PR_SET_PDEATHSIG = 1
@@ -99,6 +99,8 @@ def describe_error(error: Exception) -> dict[str, Any]:
         return {"kind": kind, "message": error.message, "details": list(error.details), "fix": error.fix}
     if isinstance(error, MemoryError):
         return {"kind": "MemoryError", "message": "not enough memory", "details": [], "fix": None}
-    traceback.print_exception(error)  # the parent shows the end of what is written here
+    traceback.print_exception(
+        type(error), error, error.__traceback__
+    )  # the parent shows the end of what is written here
     sys.stderr.flush()
     return {"kind": type(error).__name__, "message": str(error), "details": [], "fix": None}

@@ -1,7 +1,7 @@
 """What runs on a device: it starts sandboxes there, passes calls on to them, and answers for the machine.
 
 Comes over the connection as sources in a zip file, which lies in memory and has no name (`sources.py`); nothing is
-written on the device but the lock's empty file. Needs Python 3.10; numpy and a runtime where a model runs. Ends, and
+written on the device but the lock's empty file. Needs Python 3.9; numpy and a runtime where a model runs. Ends, and
 its sandboxes with it, when the connection does, or when the other side has been silent for a minute.
 
 Requests: {"id", "method", "arguments"} and binary parts; answers {"id", "values"} or {"id", "error"}, in any order.

@@ -21,12 +21,15 @@ RUNNER = "targets.devices.runner"
 ROOTS = (RUNNER, "targets.worker", "targets.runtimes.interpreter", "targets.conditions")
 """What runs on a device; modules that are named in a call are no imports."""
 
+OLDEST = (3, 9)
+"""The oldest Python that runs what is sent: that of Debian 11, on which many a Raspberry Pi is."""
+
 TOO_OLD = "edgeres: too old: Python"
 DAMAGED = "edgeres: damaged"
 
 RECEIVER = (
     "import os,sys;"
-    f'sys.version_info<(3,10) and sys.exit("{TOO_OLD} "+sys.version.split()[0]);'
+    f'sys.version_info<{OLDEST} and sys.exit("{TOO_OLD} "+sys.version.split()[0]);'
     "import hashlib,tempfile;"
     'n,h=int(sys.argv[1]),sys.argv[2];b=b"";'
     'exec("while len(b)<n: b+=os.read(0,n-len(b)) or sys.exit(3)");'

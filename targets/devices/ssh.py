@@ -24,7 +24,7 @@ from targets.devices.device import ConnectionLost, Device, Entry, Finding
 from targets.devices.link import Answered, Link
 from targets.devices.remote import RemoteTarget, remote_target
 from targets.devices.remote_machine import RemoteMachine
-from targets.devices.sources import DAMAGED, RECEIVER, TOO_OLD, packed
+from targets.devices.sources import DAMAGED, OLDEST, RECEIVER, TOO_OLD, packed
 from targets.target import Availability
 
 OPTIONS = ("python", "password_env", "known_hosts")
@@ -178,7 +178,8 @@ class SshDevice:
         last = lines[-1] if lines else ""
         if last.startswith(TOO_OLD):
             found = last.removeprefix(TOO_OLD).strip()
-            text = f"{self.name}: {self._python} is Python {found}, expected 3.10 or newer"
+            oldest = ".".join(map(str, OLDEST))
+            text = f"{self.name}: {self._python} is Python {found}, expected {oldest} or newer"
             return NotStarted(text, fix="install a newer one there, and give its path: python = PATH in the inventory")
         if last.startswith(DAMAGED):
             return ConnectionLost(f"{self.name}: the sources arrived damaged", fix="try again")

@@ -1,4 +1,4 @@
-"""An aarch64 userland for qemu-user: Debian's Python from its packages, numpy and a runtime from their wheels.
+"""aarch64 userlands for qemu-user: Debian's Python from its packages, numpy and a runtime from their wheels.
 
 Nothing is installed: packages are unpacked into a folder. For function alone; a time under emulation says nothing.
 """
@@ -9,72 +9,121 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+from filelock import FileLock
+
+from edgeres.storage import sha256_bytes
+
 QEMU = shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
-PACKAGES = ("python3.11-minimal", "libpython3.11-stdlib", "libstdc++6", "libgcc-s1", "zlib1g", "libssl3", "libffi8")
-WHEELS = ("numpy", "ai-edge-litert<2.2")
+PLATFORMS = ("manylinux2014_aarch64", "manylinux_2_27_aarch64", "manylinux_2_28_aarch64")
+
+
+@dataclass(frozen=True)
+class Debian:
+    """A release of Debian, the version of its Python, and the wheels that the device has."""
+
+    release: str
+    python: str
+    wheels: tuple[str, ...]
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What the device has of Debian, beside what these need."""
+        return f"python{self.python}-minimal", f"libpython{self.python}-stdlib", "libstdc++6", "libgcc-s1", "zlib1g"
+
+
+BOOKWORM = Debian("bookworm", "3.11", ("numpy", "ai-edge-litert<2.2"))
 """Runtimes from 2.2 on crash under qemu 7.2."""
 
-PLATFORMS = ("manylinux2014_aarch64", "manylinux_2_27_aarch64", "manylinux_2_28_aarch64")
+BULLSEYE = Debian("bullseye", "3.9", ("numpy", "ai-edge-litert==2.1.0"))
+
+BULLSEYE_BEFORE_LITERT = Debian("bullseye", "3.9", ("numpy<2", "tflite-runtime==2.13.0"))
+"""Its C library is too old for the wheel of 2.14 for aarch64."""
 
 
 class Absent(Exception):  # noqa: N818 - a reason to skip
     """A part of the userland cannot be had here."""
 
 
-def make_userland(folder: Path) -> Path:
-    """Make it in a folder that exists; returns a program that is its Python.
+def kept_userland(debian: Debian, cache: pytest.Cache | None) -> Path:
+    """The program that is its Python, kept for the next run; skips where it cannot be made."""
+    assert cache is not None
+    folder = cache.mkdir("aarch64") / sha256_bytes(Path(__file__).read_bytes() + repr(debian).encode())[:16]
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "complete").exists():
+            folder.mkdir(exist_ok=True)
+            try:
+                _make(folder, debian)
+            except Absent as reason:
+                pytest.skip(str(reason))
+            (folder / "complete").touch()
+    return folder / "python3"
 
-    Raises:
-        Absent: says which part.
-    """
+
+def _make(folder: Path, debian: Debian) -> None:
     if QEMU is None:
         raise Absent("qemu-aarch64-static is not installed: apt-get install qemu-user-static")
     root, python = folder / "root", folder / "python3"
-    for package in _packages(folder):
+    for package in _packages(folder, debian):
         _run("unpacking a package", "dpkg", "-x", package, root)
     site = root / "usr" / "lib" / "python3" / "dist-packages"
-    for wheel in _wheels(folder):
+    for wheel in _wheels(folder, debian):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(site)
     # What starts further processes must start them through qemu, too.
     (site / "executable.pth").write_text(f"import sys; sys.executable = {str(python)!r}\n")
-    python.write_text(f'#!/bin/sh\nexec {QEMU} -L {root} {root}/usr/bin/python3.11 "$@"\n')
+    python.write_text(f'#!/bin/sh\nexec {QEMU} -L {root} {root}/usr/bin/python{debian.python} "$@"\n')
     python.chmod(0o755)
-    return python
 
 
-def _packages(folder: Path) -> list[Path]:
-    state, cache = folder / "state", folder / "cache"
+def _packages(folder: Path, debian: Debian) -> list[Path]:
+    state, cache, sources = folder / "state", folder / "cache", folder / "sources.list"
     for path in (state / "lists" / "partial", cache / "archives" / "partial"):
         path.mkdir(parents=True, exist_ok=True)
     (state / "status").touch()
+    sources.write_text(f"deb {_mirror()} {debian.release} main\n")
     settings = {
         "Dir::State": state,
         "Dir::State::status": state / "status",
         "Dir::Cache": cache,
+        "Dir::Etc::SourceList": sources,
+        "Dir::Etc::SourceParts": "/dev/null",
         "APT::Architecture": "arm64",
         "APT::Architectures": "arm64",
         "Debug::NoLocking": "1",
     }
     apt = ["apt-get", "-qq", *(word for name, value in settings.items() for word in ("-o", f"{name}={value}"))]
-    _run("the lists of Debian's packages for arm64", *apt, "update")
-    _run("Debian's Python 3.11 for arm64", *apt, "-y", "--no-install-recommends", "-d", "install", *PACKAGES)
+    _run(f"the lists of {debian.release}'s packages for arm64", *apt, "update")
+    what = f"Debian's Python {debian.python} for arm64"
+    _run(what, *apt, "-y", "--no-install-recommends", "-d", "install", *debian.packages)
     return sorted((cache / "archives").glob("*.deb"))
 
 
-def _wheels(folder: Path) -> list[Path]:
+def _mirror() -> str:
+    """Where this machine has Debian's packages from; other releases of it lie there, too."""
+    filters = ("Created-By: Packages", "Origin: Debian", "Label: Debian")
+    found = _run("the mirror of Debian", "apt-get", "indextargets", "--format", "$(REPO_URI)", *filters).split()
+    if not found:
+        raise Absent("apt has no lists of Debian's packages here: apt-get update")
+    return found[0]
+
+
+def _wheels(folder: Path, debian: Debian) -> list[Path]:
     platforms = [word for name in PLATFORMS for word in ("--platform", name)]
-    words = ("--no-deps", "--python-version", "311", "--only-binary=:all:", *platforms, "-d", folder / "wheels")
-    _run("numpy and a runtime for aarch64", sys.executable, "-m", "pip", "download", "-q", *words, *WHEELS)
+    version = ("--python-version", debian.python.replace(".", ""))
+    words = ("--no-deps", *version, "--only-binary=:all:", *platforms, "-d", folder / "wheels")
+    _run("numpy and a runtime for aarch64", sys.executable, "-m", "pip", "download", "-q", *words, *debian.wheels)
     return sorted((folder / "wheels").glob("*.whl"))
 
 
-def _run(what: str, *command: str | Path) -> None:
+def _run(what: str, *command: str | Path) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=500)
     except (OSError, subprocess.TimeoutExpired) as problem:
         raise Absent(f"{what}: {problem}") from problem
     if done.returncode:
         raise Absent(f"{what}: {done.stderr.strip()[-300:]}")
+    return done.stdout

@@ -6,15 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from filelock import FileLock
 
-from edgeres.storage import sha256_bytes
 from targets.artifact import Artifact
 from targets.devices.ssh import Patience, SshDevice
 from targets.proof import prove
 from targets.runtimes.cpu import REFERENCE
 from tests.targets.conftest import Models
-from tests.targets.devices import aarch64
+from tests.targets.devices.aarch64 import BOOKWORM, kept_userland
 from tests.targets.devices.conftest import Devices
 
 pytestmark = [pytest.mark.ssh, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -24,19 +22,7 @@ SLOW = Patience(connect=600, reconnect=60)
 
 @pytest.fixture(scope="module")
 def python(request: pytest.FixtureRequest) -> Path:
-    """The userland's Python; kept for the next run."""
-    cache = request.config.cache
-    assert cache is not None
-    folder = cache.mkdir("aarch64") / sha256_bytes(Path(aarch64.__file__).read_bytes())[:16]
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "complete").exists():
-            folder.mkdir(exist_ok=True)
-            try:
-                aarch64.make_userland(folder)
-            except aarch64.Absent as reason:
-                pytest.skip(str(reason))
-            (folder / "complete").touch()
-    return folder / "python3"
+    return kept_userland(BOOKWORM, request.config.cache)
 
 
 @pytest.fixture

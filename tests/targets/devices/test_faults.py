@@ -208,9 +208,9 @@ def test_a_python_that_cannot_be_executed(devices: Devices, tmp_path: Path) -> N
 
 
 def test_a_python_that_is_too_old_is_named_with_its_version(devices: Devices, tmp_path: Path, server: Server) -> None:
-    program = 'import sys;sys.version_info=(3,9,2);sys.version="3.9.2 (main)";sys.argv=sys.argv[1:];exec(sys.argv[1])'
+    program = 'import sys;sys.version_info=(3,8,10);sys.version="3.8.10 (main)";sys.argv=sys.argv[1:];exec(sys.argv[1])'
     error = failed(devices(python=wrapper(tmp_path, f"exec {server.python} -c '{program}' \"$@\"")))
-    assert "is Python 3.9.2, expected 3.10 or newer" in error.message
+    assert "is Python 3.8.10, expected 3.9 or newer" in error.message
 
 
 def test_words_of_a_login_shell_do_not_disturb(devices: Devices, tmp_path: Path, server: Server) -> None:
