@@ -54,7 +54,7 @@ def profile(
 
     def measure(name: str) -> list[ArtifactResult]:
         target, told = available_target(name), fleet.stage(progress, name)
-        if isinstance(target, Compiler):
+        if isinstance(target, Compiler) and not target.here:
             return [
                 _compiled(target, artifact, baseline=place == baseline, keep=further.keep)
                 for place, artifact in enumerate(artifacts)
