@@ -148,7 +148,7 @@ def measured(
     """The figures of one artifact on one target, or why there are none."""
     target = find_target(name)
     try:
-        if isinstance(target, Compiler):
+        if isinstance(target, Compiler) and not target.here:
             return compiled(target, artifact)
         found = expected if target == REFERENCE else scores(artifact, target, inputs)
         with open_session(artifact, target) as session:

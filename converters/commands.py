@@ -12,6 +12,7 @@ from edgeres.options import PREPROCESS, SPLIT_SEED, TRUST, writable
 
 if TYPE_CHECKING:
     from converters.steps import Criterion
+    from edgeres.bundle import Bundle
 
 
 @click.command(short_help="Convert a Keras file to a TFLite bundle by a recipe.")
@@ -30,6 +31,13 @@ if TYPE_CHECKING:
     metavar="F.html",
     help="Measure against float32, write a page.",
 )
+@click.option(
+    "--compile",
+    "compiled_for",
+    multiple=True,
+    metavar="T",
+    help="Compile the result for ethosu:CONFIG or npu:VENDOR:CHIP too, into BUNDLE/compiled; repeatable.",
+)
 @TRUST
 def convert(
     model_file: Path,
@@ -41,6 +49,7 @@ def convert(
     seed: int,
     split_seed: int,
     report: Path | None,
+    compiled_for: tuple[str, ...],
     trust: bool,
 ) -> None:
     """Convert MODEL_FILE, a .keras or .h5 file or a SavedModel, to a TFLite bundle.
@@ -53,9 +62,11 @@ def convert(
     chosen = load_recipe(recipe, overrides=overrides)
     if report is not None and report.resolve() == out.resolve():
         raise ConfigError(f"--report and --out are both {out}", fix="name another file for the report")
+    from converters.compilers import find_compilers
     from edgeres.errors import require_installed
     from edgeres.storage import require_absent
 
+    compilers = find_compilers(compiled_for)
     require_installed("tensorflow", extra="convert", purpose="converting")
     require_absent(out)
     if chosen.trains:
@@ -74,15 +85,24 @@ def convert(
     contract = contract_for(file, preprocess)
     with shown() as progress:
         job = Job(file, open_dataset(data, seed=split_seed), contract, seed, progress)
-        bundle = convert(job, chosen, out)
-    size, before = len(bundle.read("model.tflite")), float_flatbuffer(file).stat().st_size
-    click.echo(f"{out}: {chosen.name}, {size:,} bytes, {before / size:.2f}x smaller than float32 ({before:,} bytes)")
+        bundle = convert(job, chosen, out, compilers=compilers)
+    _tell(bundle, chosen.name, float_flatbuffer(file).stat().st_size)
     if report is not None:
         from converters.evidence import report_on
 
         with shown() as progress:
             figures = report_on(job, out, report, progress=progress)
         click.echo(f"{report} (figures: {figures})")
+
+
+def _tell(bundle: Bundle, recipe: str, before: int) -> None:
+    """What came out, beside the `before` bytes of float32: a line for the model, and one for each compiled file."""
+    size = len(bundle.read("model.tflite"))
+    click.echo(f"{bundle.path}: {recipe}, {size:,} bytes, {before / size:.2f}x smaller than float32 ({before:,} bytes)")
+    for each in bundle.compiled:
+        size, ran = len(bundle.read(each.file)), each.operators
+        taken = f"{ran.delegated} of {ran.nodes} operators by {ran.delegate}"
+        click.echo(f"{bundle.path / each.file}: {size:,} bytes, {taken}")
 
 
 @click.command(short_help="Measure what each part costs to prune or to quantize.")

@@ -1,14 +1,14 @@
 """Runs a recipe: each step once for the same inputs, then a bundle with its golden outputs.
 
 Keras file ─ slim, prune ─▶ Keras file ─ export ─▶ float flatbuffer ─ quantize ─▶ flatbuffer ─▶ metadata ─▶ bundle
-                                └──────────────── aware ──────────────────────────▶
+                                └──────────────── aware ──────────────────────────▶            └─ compilers ─▶
 """
 
 from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converters.cache import cached, key_of, state_folder
+from converters.compilers import compile_for
 from converters.job import Job, require_classes, require_fitting
 from converters.metadata.describing import COMPLETE, described
 from converters.quantization.examined import examined
@@ -36,6 +37,7 @@ from edgeres.storage import require_absent
 from edgeres.versions import versions
 from targets.flatbuffer import walk
 from targets.runtimes.cpu import CPU, REFERENCE
+from targets.target import Compiler
 
 STEPS = {
     "slim": "converters.pruning.channels:run",
@@ -67,21 +69,21 @@ _TOLERATED_STEPS = 10
 """Quantization steps by which int8 kernels of different runtimes were seen to differ in an output."""
 
 
-def convert(job: Job, recipe: Recipe, out: Path) -> Bundle:
-    """Run a recipe on a model and write the bundle `out`.
+def convert(job: Job, recipe: Recipe, out: Path, *, compilers: Sequence[Compiler] = ()) -> Bundle:
+    """Run a recipe on a model and write the bundle `out`, with what each of `compilers` makes of the flatbuffer.
 
     Raises:
         OutputError: `out` exists or cannot be written.
         DataError: the data set does not fit the model, an image is corrupt, calibration overlaps the test split.
         ModelError: the model cannot be converted this way.
+        TargetError: a compiler takes nothing of the flatbuffer, or dies on it.
     """
     require_absent(out)
     require_fitting(job.file, job.dataset)
     products = list(_products(job, recipe))
     name = f"{job.file.path.stem}-{recipe.name}"
-    model, told = described(products[-1].path.read_bytes(), name=name, contract=job.contract, labels=job.dataset.labels)
-    if told != COMPLETE:
-        _log.log(logging.WARNING if told.startswith("none") else logging.INFO, "metadata of model.tflite: %s", told)
+    model, told = _described(job, products[-1], name)
+    compiled = compile_for(compilers, model, progress=job.progress)
     with _typed_refusal(job, recipe):
         golden, tolerance = _golden(job, model)
     fingerprints = _fingerprints(job, recipe)
@@ -103,6 +105,7 @@ def convert(job: Job, recipe: Recipe, out: Path) -> Bundle:
             "metadata": told,
         },
         calibration=_calibration(job, products),
+        compiled=compiled,
     )
 
 
@@ -139,6 +142,15 @@ def float_flatbuffer(file: KerasFile) -> Path:
     step = ExportStep(step="export")
     key = key_of(_inputs(step, file.sha256))
     return cached(step.step, key, lambda: bytes(resolve_muted(_EXPORT)(file)), suffix=_SUFFIX[step.step])
+
+
+def _described(job: Job, product: _Product, name: str) -> tuple[bytes, str]:
+    """The flatbuffer with its metadata, and what they tell."""
+    content, labels = product.path.read_bytes(), job.dataset.labels
+    model, told = described(content, name=name, contract=job.contract, labels=labels)
+    if told != COMPLETE:
+        _log.log(logging.WARNING if told.startswith("none") else logging.INFO, "metadata of model.tflite: %s", told)
+    return model, told
 
 
 def _advance(job: Job, step: Step, source: Path, key: str) -> tuple[Path, str]:

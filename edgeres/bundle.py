@@ -4,6 +4,7 @@
     labels.txt       one class name a line, in the order of the model's outputs
     golden.npz       a few images, the inputs they become, and the outputs expected for them
     calibration.json what gave the ranges of integer activations, and what is to be said of it; where there are any
+    compiled/        what compilers made of the flatbuffer, a file for each target that was asked for
     manifest.json    preprocessing, recipe, seeds, versions, and the SHA-256 of every file and of every input
 
 The manifest is written last and the folder appears under its name only when complete. Needs numpy only.
@@ -12,7 +13,7 @@ The manifest is written last and the folder appears under its name only when com
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from edgeres.array_file import read_npz
 from edgeres.calibration import SCHEMA as CALIBRATION_SCHEMA
 from edgeres.calibration import Calibration
+from edgeres.compiled_file import COMPILED, CompiledFile, require_provenance
 from edgeres.data.origin import Origin
 from edgeres.errors import ArtifactError, DataError
 from edgeres.preprocess import Preprocess
@@ -79,6 +81,7 @@ class Manifest:
     `tolerance`: largest |difference| of an output on other kernels from `golden.npz`, in output units.
     `metadata`: what `model.tflite` itself tells clients that know nothing else: "complete", or what is left out and
         why; empty in a bundle that was made before there was any.
+    `compiled`: how each file in the folder `compiled` was made; None where there is none.
     """
 
     name: str
@@ -92,8 +95,12 @@ class Manifest:
     files: dict[str, str]
     tolerance: float
     metadata: str = ""
+    compiled: tuple[CompiledFile, ...] | None = None
     schema: str = SCHEMA
     created: str = field(default_factory=_now)
+
+    def __post_init__(self) -> None:
+        require_provenance(self.compiled or (), self.files, model=MODEL)
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,7 @@ class Bundle:
             ArtifactError: absent, not listed in the manifest, or altered since the bundle was written.
         """
         expected = self.manifest.files.get(name)
-        if expected is None or Path(name).name != name:  # a manifest cannot reach out of its folder
+        if expected is None or not is_inside(name):
             raise ArtifactError(f"{self.path / MANIFEST} does not list {name}", fix=_RESTORE)
         try:
             content = read_limited(self.path / name, MAX_FILE)
@@ -158,6 +165,17 @@ class Bundle:
         place, noun = self.path / CALIBRATION, "calibration record"
         return read_versioned(Calibration, place, schema=CALIBRATION_SCHEMA, noun=noun, fix=_RESTORE)
 
+    @property
+    def compiled(self) -> tuple[CompiledFile, ...]:
+        """What compilers made of the model; `read` gives the files."""
+        return self.manifest.compiled or ()
+
+
+def is_inside(name: str) -> bool:
+    """Whether a manifest may name a file so: in its own folder, or in `compiled`. It cannot reach out of them."""
+    base = name.removeprefix(f"{COMPILED}/")
+    return Path(base).name == base
+
 
 def is_bundle(path: Path) -> bool:
     """Whether the path is a folder with a manifest."""
@@ -188,6 +206,7 @@ def write_bundle(
     golden: Golden,
     describe: Mapping[str, Any],
     calibration: Calibration | None = None,
+    compiled: Sequence[tuple[CompiledFile, bytes]] = (),
 ) -> Bundle:
     """Write a bundle atomically: `path` is absent or complete.
 
@@ -196,8 +215,9 @@ def write_bundle(
         model: the flatbuffer.
         labels: class names in the order of the outputs.
         golden: what proves that another machine computes the same.
-        describe: the manifest's fields other than `files`.
+        describe: the manifest's fields other than `files` and `compiled`.
         calibration: where images gave the ranges of activations.
+        compiled: how each compiled file was made, and its bytes.
 
     Raises:
         OutputError: `path` exists or cannot be written.
@@ -213,7 +233,9 @@ def write_bundle(
     }
     if calibration is not None:
         contents[CALIBRATION] = dump(calibration).encode("utf-8")
-    manifest = Manifest(files={name: sha256_bytes(content) for name, content in contents.items()}, **describe)
+    contents |= {each.file: content for each, content in compiled}
+    hashes = {name: sha256_bytes(content) for name, content in contents.items()}
+    manifest = Manifest(files=hashes, compiled=tuple(each for each, _ in compiled) or None, **describe)
     with new_folder(path) as folder:
         for name, content in contents.items():
             write_bytes(folder / name, content)

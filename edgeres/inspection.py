@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-from edgeres.bundle import MODEL, is_bundle, open_bundle
+from edgeres.bundle import MODEL, Bundle, is_bundle, open_bundle
 from edgeres.calibration import Calibration, Coverage
 from edgeres.errors import ModelError
 from edgeres.findings import Finding, grouped
@@ -33,6 +33,8 @@ _PRUNABLE = "edgeres.keras_io:prunable"
 
 _COVERAGE = ("activation of", "type", "seen in calibration", "can hold", "saturated", "steps of the middle 99.9 %")
 
+_COMPILED = ("compiled file", "target", "size", "compiler", "takes", "estimate; nothing ran")
+
 _OUTLOOK = ("target", "forecast", "takes", "first layer that it does not take", "fix", "note")
 
 MAX_ROWS = 5000
@@ -47,7 +49,8 @@ class Inspection:
 
     `facts` are for a person; `layers` has a row an operator or layer; `findings` what the linter says of a flatbuffer
     (`converters.quantization.lint`), None for what is none. `calibration`: what a bundle keeps of it, with findings of
-    its own. `forecasts`: what each target that was asked for would do with it (`targets.forecast`).
+    its own; `compiled` has a row a compiled file in it. `forecasts`: what each target that was asked for would do with
+    it (`targets.forecast`).
     """
 
     path: str
@@ -57,6 +60,7 @@ class Inspection:
     layers: tuple[dict[str, Any], ...]
     findings: tuple[Finding, ...] | None = None
     calibration: Calibration | None = None
+    compiled: tuple[dict[str, Any], ...] | None = None
     forecasts: tuple[dict[str, Any], ...] | None = None
 
 
@@ -142,11 +146,20 @@ def _bundle(path: Path) -> Inspection:
     keep = ("name", "created", "source", "recipe", "preprocess", "data", "seeds", "tolerance", "versions")
     facts = {name: manifest[name] for name in keep} | {"made_from": manifest["inputs"], "labels": list(bundle.labels)}
     facts |= inner.facts
-    return replace(inner, kind="bundle", facts=facts, calibration=bundle.calibration)
+    return replace(inner, kind="bundle", facts=facts, calibration=bundle.calibration, compiled=_compiled(bundle))
+
+
+def _compiled(bundle: Bundle) -> tuple[dict[str, Any], ...] | None:
+    """How each compiled file was made, its hash, which is checked, and its size; None where there is none."""
+    rows = (
+        {"sha256": bundle.manifest.files[each.file], "size_bytes": len(bundle.read(each.file)), **encode(each)}
+        for each in bundle.compiled
+    )
+    return tuple(rows) or None
 
 
 def tables(found: Inspection) -> list[Table]:
-    """An inspection as tables for a terminal: facts, layers, what calibration chose, findings."""
+    """An inspection as tables for a terminal: facts, layers, what calibration chose, compiled files, findings."""
     facts = [("path", found.path), ("kind", found.kind), ("sha256", found.sha256)]
     facts += [(name, _plain(value)) for name, value in found.facts.items() if value is not None]
     shown = [plain_table(("fact", "value"), facts)]
@@ -158,6 +171,8 @@ def tables(found: Inspection) -> list[Table]:
         shown.append(plain_table(heads, rows))
     if found.calibration is not None:
         shown.append(plain_table(_COVERAGE, map(_coverage_row, found.calibration.activations)))
+    if found.compiled is not None:
+        shown.append(plain_table(_COMPILED, map(_compiled_row, found.compiled)))
     if found.findings is not None:
         told = (*found.findings, *(found.calibration.findings if found.calibration else ()))
         rows = [(e.rule, e.severity, e.layer, e.consequence, e.fix) for e in grouped(told)]
@@ -175,6 +190,13 @@ def _forecast_rows(forecasts: Sequence[dict[str, Any]]) -> Iterator[tuple[str, .
         more = f" (and {len(each['blocked']) - 1} more)" if len(each["blocked"]) > 1 else ""
         told = (f"{first['layer']}: {first['reason']}{more}", first["fix"]) if first else ("", "")
         yield (each["target"], each["verdict"], f"{each['taken']} of {each['operators']}", *told, each["note"])
+
+
+def _compiled_row(each: dict[str, Any]) -> tuple[str, ...]:
+    taken, told = each["operators"], each.get("estimate")
+    estimate = f"{told['inference_ms']:.3g} ms, {told['cycles']:,} cycles; {told['system']}" if told else ""
+    operators = f"{taken['delegated']} of {taken['nodes']}"
+    return each["file"], each["target"], f"{each['size_bytes']:,} bytes", each["compiler"], operators, estimate
 
 
 def _coverage_row(each: Coverage) -> tuple[str, ...]:

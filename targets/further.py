@@ -43,7 +43,7 @@ def require_targets(places: Sequence[Target], further: Further) -> None:
     Raises:
         ConfigError: says what, and which target has.
     """
-    if further.keep is not None and not any(isinstance(target, Compiler) for target in places):
+    if further.keep is not None and not any(isinstance(place, Compiler) and not place.here for place in places):
         raise ConfigError("no target compiles a file that could be kept", fix="add one: --target ethosu:u55-256")
     asked = {"the time of each operator": further.operators, "throughput": further.throughput, "energy": further.energy}
     for what, wanted in asked.items():

@@ -58,7 +58,7 @@ def profile(
 
         def some(places: Places, base: int | None) -> list[ArtifactResult]:
             chosen = [artifacts[place] for place in places]
-            if isinstance(target, Compiler):
+            if isinstance(target, Compiler) and not target.here:
                 return [
                     _compiled(target, artifact, baseline=place == base, keep=further.keep)
                     for place, artifact in enumerate(chosen)

@@ -60,7 +60,7 @@ def _refusal(artifact: Artifact, target: Target) -> EdgeresError | None:
     with about(artifact.path):
         classifier_graph(artifact.model)
     try:
-        if isinstance(target, Compiler):
+        if isinstance(target, Compiler) and not target.here:
             with about(artifact.path):
                 target.compile(artifact.model)
         else:

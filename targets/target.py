@@ -1,12 +1,12 @@
 """The protocols of this package: a Target says what can run here, a Session runs one model on it.
 
-Beside them a Compiler, for a device that is not here, and a Family of targets that are named alike.
+Beside them a Compiler, which makes a file for a device ahead of any run, and a Family of targets that are named alike.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,17 +134,26 @@ class Target(Protocol):
 
 @dataclass(frozen=True)
 class Compilation:
-    """What a compiler made of a model: the file for the device, and what it says of a run, if anything; nothing ran."""
+    """What a compiler made of a model: the file for the device, and what it says of a run, if anything; nothing ran.
+
+    `compiler`: with its version. `options`: what it was given beside the model.
+    """
 
     file: bytes
-    estimate: CompilerEstimate | None
-    memory: Memory | None
+    compiler: str
+    options: dict[str, Any]
     operators: Operators
+    memory: Memory | None = None
+    estimate: CompilerEstimate | None = None
 
 
 @runtime_checkable
 class Compiler(Target, Protocol):
-    """A target whose device is not here: it compiles a model and says what a run would take. Opening it is an error."""
+    """A target for which a model is compiled to a file, ahead of any run."""
+
+    @property
+    def here(self) -> bool:
+        """Whether the file runs here; else the target says what a run would take, and opening it is an error."""
 
     def compile(self, model: bytes) -> Compilation:
         """Compile a model from its bytes, after the structural walk, in a child process.

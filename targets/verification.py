@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeres.bundle import GOLDEN, LABELS, MANIFEST, MODEL, Bundle, Golden, is_bundle, open_bundle
+from edgeres.bundle import GOLDEN, LABELS, MANIFEST, MODEL, Bundle, Golden, is_bundle, is_inside, open_bundle
+from edgeres.compiled_file import COMPILED
 from edgeres.errors import ArtifactError, ModelError
 from targets.catalogue import available_target
 from targets.claims import Claim
@@ -115,12 +116,20 @@ def _check_files(bundle: Bundle) -> Check:
         if name not in files:
             raise ArtifactError(f"{MANIFEST} does not list {name}")
     for name in files:
-        if Path(name).name != name or not (bundle.path / name).is_file():
+        if not is_inside(name) or not (bundle.path / name).is_file():
             raise ArtifactError(f"{name!r} is not a file of the bundle")
         bundle.read(name)
-    stray = sorted({entry.name for entry in bundle.path.iterdir()} - {MANIFEST, *files})
+    stray = sorted(_names(bundle.path) - {MANIFEST, *files})
     beside = f"; not in the manifest, hence not checked: {', '.join(stray[:5])}" if stray else ""
     return Check("files", passed=True, found=f"{len(files)} files as the manifest says{beside}")
+
+
+def _names(folder: Path) -> set[str]:
+    """What lies in a bundle's folder, as a manifest would name it."""
+    inner, names = folder / COMPILED, {entry.name for entry in folder.iterdir()}
+    if not inner.is_dir():
+        return names
+    return names - {COMPILED} | {f"{COMPILED}/{entry.name}" for entry in inner.iterdir()}
 
 
 def _attempt_golden(bundle: Bundle) -> Golden | Check:

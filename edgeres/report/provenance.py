@@ -194,6 +194,7 @@ def _conversions(story: Story) -> Iterator[str]:
         data = manifest.data.source
         seeds = {"--seed": manifest.seeds.get("fine_tuning"), "--split-seed": manifest.data.split_seed}
         words = [word for option, seed in seeds.items() if seed is not None for word in (option, seed)]
+        words += [word for each in source.bundle.compiled for word in ("--compile", each.target)]
         model = _model_file(story, manifest)
         yield _shell("convert", model, "--recipe", recipe, "--data", data, *words, "--out", source.bundle.path)
 

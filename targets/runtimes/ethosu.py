@@ -46,6 +46,7 @@ class EthosUTarget:
     configuration: str
     kind: str = "npu"
     timed: bool = False
+    here: bool = False
     tolerance: None = None
 
     @property
@@ -83,15 +84,17 @@ class EthosUTarget:
         """
         graph = classifier_graph(model)
         require_available(self)
+        options = {"accelerator": f"ethos-{self.configuration}"}
         with tempfile.TemporaryDirectory(prefix="edgeres-vela-") as folder, Sandbox(_ENGINE, limits=limits) as sandbox:
-            arguments = {"accelerator": f"ethos-{self.configuration}", "folder": folder}
-            values, (file,) = sandbox.call("compile", model, arguments=arguments)
+            values, (file,) = sandbox.call("compile", model, arguments={**options, "folder": folder})
         operators = _split(graph, values["layers"], f"Ethos-{self.configuration.upper()}")
         if not operators.delegated:
             raise _nothing_delegated(self.configuration, graph, values["lines"])
-        estimate = _estimate(values["summary"], str(self.check().version))
+        compiler = str(self.check().version)
+        estimate = _estimate(values["summary"], compiler)
         sram = estimate.sram_bytes
-        return Compilation(file, estimate, Memory(sram, sram, graph.arena_bytes), operators)
+        memory = Memory(sram, sram, graph.arena_bytes)
+        return Compilation(file, compiler, options, operators, memory, estimate)
 
 
 @dataclass(frozen=True)

@@ -8,38 +8,30 @@ compiled, not run. See `npu_engine.py` for the child's side.
 from __future__ import annotations
 
 import importlib.util
-import re
-import tempfile
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import NoReturn
 
-from edgeres.errors import ArtifactError, ConfigError, TargetError, suggestion
+from edgeres.errors import ConfigError, TargetError, suggestion
 from edgeres.results import Operators
-from targets.flatbuffer import walk
 from targets.graph import Graph
-from targets.layer_names import layer_names
 from targets.runtimes.compiled import CompiledSession, scalings
+from targets.runtimes.npu_compiler import compiled, explained, explaining
 from targets.runtimes.npu_engine import partitioned
 from targets.runtimes.npu_vendors import VENDORS, Vendor
 from targets.runtimes.session import classifier_graph
-from targets.sandbox import Limits, Sandbox
-from targets.schema import OPERATORS
+from targets.sandbox import Limits
 from targets.target import Availability, Compilation, Tolerance, require_available
 
 _ENGINE = "targets.runtimes.npu_engine:Engine"
-_COMPILER = "targets.runtimes.npu_engine:Compiler"
-_DISPATCH = "DISPATCH_OP"
 _AHEAD = "aot"
 _CHIP = "PTL"
 """The chip that is named to the plugin where its CPU backend is asked for."""
+_ON_CPU = {"intel_openvino_graph_backends": "cpu"}
+"""What asks for it."""
 
 _DEVICE = "OpenVINO's CPU backend: functional only, no NPU"
 _DISPATCHED = "InvocationContext Initialize SUCCESS"
-_UNSUPPORTED = re.compile(r"op type (\d+) is not supported")
 
 _TOLERANCE = Tolerance(steps=10, share=2e-2)
 """Float models are far closer, for bfloat16 is switched off (`npu_engine.py`); dynamic-int8 is computed in float."""
@@ -47,9 +39,8 @@ _TOLERANCE = Tolerance(steps=10, share=2e-2)
 
 @dataclass(frozen=True)
 class OpenVinoTarget:
-    """OpenVINO's CPU backend. `ahead`: the model is compiled to a file first (AOT), else while it is loaded (JIT)."""
+    """OpenVINO's CPU backend, for which a model is compiled while it is loaded (JIT)."""
 
-    ahead: bool = False
     kind: str = "npu"
     multiple: int = 8
     timed: bool = False
@@ -57,8 +48,8 @@ class OpenVinoTarget:
 
     @property
     def name(self) -> str:
-        """As it is asked for: `npu:openvino`, `npu:openvino:aot`."""
-        return f"npu:openvino:{_AHEAD}" if self.ahead else "npu:openvino"
+        """As it is asked for."""
+        return "npu:openvino"
 
     def check(self) -> Availability:
         """Whether the runtime and OpenVINO are there, in versions made for one another; nothing native is imported."""
@@ -87,16 +78,42 @@ class OpenVinoTarget:
             ConfigError: more than one thread.
             TargetError: it is not installed; the plugin leaves an operator, or dies on the model.
         """
-        if threads != 1:
-            raise ConfigError(f"an NPU has no --threads, found {threads}", fix="leave out --threads")
+        _require_one_thread(threads)
         graph = classifier_graph(model)
         require_available(self)
-        if not self.ahead:
-            return JitSession(_ENGINE, model, graph, arguments=scalings(graph), limits=limits)
-        settings = {"intel_openvino_graph_backends": "cpu"}
+        return JitSession(_ENGINE, model, graph, arguments=scalings(graph), limits=limits)
+
+
+@dataclass(frozen=True)
+class AheadTarget(OpenVinoTarget):
+    """The same, for which a model is compiled to a file first (AOT)."""
+
+    here: bool = True
+
+    @property
+    def name(self) -> str:
+        """As it is asked for."""
+        return f"npu:openvino:{_AHEAD}"
+
+    def compile(self, model: bytes, *, limits: Limits | None = None) -> Compilation:
+        """Compile a model from its bytes in a child process; see `NpuTarget.compile`."""
+        graph, vendor = classifier_graph(model), VENDORS["openvino"]
+        require_available(self)
         with explaining(graph):
-            file, operators = compiled(model, graph, VENDORS["openvino"], _CHIP, settings, limits)
-        return AheadSession(file, graph, replace(operators, delegate=_DEVICE), limits)
+            file, operators = compiled(model, graph, vendor, _CHIP, _ON_CPU, limits)
+        options = {"vendor": vendor.package, "soc": _CHIP, **_ON_CPU}
+        return Compilation(file, str(self.check().version), options, replace(operators, delegate=_DEVICE))
+
+    def open(self, model: bytes, *, threads: int = 1, limits: Limits | None = None) -> CompiledSession:
+        """Compile a model, and load the file; see `OpenVinoTarget.open`."""
+        _require_one_thread(threads)
+        made = self.compile(model, limits=limits)
+        return AheadSession(made.file, classifier_graph(model), made.operators, limits)
+
+
+def _require_one_thread(threads: int) -> None:
+    if threads != 1:
+        raise ConfigError(f"an NPU has no --threads, found {threads}", fix="leave out --threads")
 
 
 class JitSession(CompiledSession):
@@ -121,7 +138,7 @@ class JitSession(CompiledSession):
 
     def explained(self, error: TargetError, lines: tuple[str, ...]) -> TargetError:
         """The first operator that the plugin does not take, by its layer."""
-        return _explained(error, lines, self._graph)
+        return explained(error, lines, self._graph)
 
 
 class AheadSession(CompiledSession):
@@ -145,6 +162,7 @@ class NpuTarget:
     kind: str = "npu"
     multiple: int = 8
     timed: bool = False
+    here: bool = False
     tolerance: None = None
 
     @property
@@ -159,7 +177,8 @@ class NpuTarget:
         version = f"ai-edge-litert {metadata.version('ai-edge-litert')}"
         if (missing := self.vendor.missing()) is not None:
             return Availability(available=False, version=version, why=missing[0], fix=missing[1])
-        return Availability(available=True, version=f"{version}, {self.vendor.distribution}")
+        sdk = f"{self.vendor.distribution} {_version(self.vendor.distribution) or ''}".rstrip()
+        return Availability(available=True, version=f"{version}, {sdk}")
 
     def open(self, model: bytes, *, threads: int = 1) -> NoReturn:  # noqa: ARG002 - nothing is opened
         """Always an error.
@@ -169,7 +188,7 @@ class NpuTarget:
         """
         raise TargetError(
             f"'{self.name}' compiles a model and does not run it: it has no accuracy to give",
-            fix="profile on it, with --keep; evaluate with --target reference",
+            fix="convert with --compile, or profile on it; evaluate with --target reference",
         )
 
     def compile(self, model: bytes, *, limits: Limits | None = None) -> Compilation:
@@ -184,57 +203,8 @@ class NpuTarget:
         require_available(self)
         with explaining(graph):
             file, operators = compiled(model, graph, self.vendor, self.chip, {}, limits)
-        return Compilation(file, None, None, operators)
-
-
-def compiled(
-    model: bytes, graph: Graph, vendor: Vendor, chip: str, settings: dict[str, str], limits: Limits | None
-) -> tuple[bytes, Operators]:
-    """A vendor's file for a chip, checked, and what in it the NPU runs.
-
-    Raises:
-        TargetError: the compiler fails, or makes no file that holds a part for the NPU: LiteRT's leaves an empty one.
-    """
-    with tempfile.TemporaryDirectory(prefix="edgeres-npu-") as folder, Sandbox(_COMPILER, limits=limits) as sandbox:
-        arguments = {"vendor": vendor.package, "soc": chip, "settings": settings, "folder": folder}
-        _, (file,) = sandbox.call("compile", model, arguments=arguments)
-    try:
-        made = walk(file)
-    except ArtifactError as error:
-        raise TargetError(
-            f"the compiler for {chip} made a file of {len(file):,} bytes that is no model", details=(error.message,)
-        ) from error
-    left = Counter(each.kind for each in made.main.operators if each.kind != _DISPATCH)
-    parts, nodes = len(made.main.operators) - left.total(), len(graph.main.operators)
-    if not parts:
-        raise TargetError(f"the compiler for {chip} leaves the whole model to the CPU", fix="use --target cpu")
-    return file, Operators(nodes, nodes - left.total(), vendor.name, graph.kinds, dict(left), partitions=parts)
-
-
-@contextmanager
-def explaining(graph: Graph) -> Iterator[None]:
-    """Name the operator that a plugin's words are about, where there is one.
-
-    Raises:
-        TargetError: that of the block.
-    """
-    try:
-        yield
-    except TargetError as error:
-        explained = _explained(error, error.details, graph)
-        if explained is error:
-            raise
-        raise explained from error
-
-
-def _explained(error: TargetError, lines: tuple[str, ...], graph: Graph) -> TargetError:
-    kinds = [OPERATORS[int(found[1])] for line in lines if (found := _UNSUPPORTED.search(line))]
-    for operator, layer in zip(graph.main.operators, layer_names(graph.main), strict=True):
-        if operator.kind in kinds:
-            problem = f"the plugin does not take {operator.kind} as the layer '{layer}' has it"
-            return TargetError(problem, details=error.details, fix="convert with the recipe int8 or float16")
-    words = [line for line in lines if "Exception" in line or "ERROR" in line or "is supported only" in line]
-    return TargetError(error.message, details=error.details or words[:6], fix=error.fix) if words else error
+        options = {"vendor": self.vendor.package, "soc": self.chip}
+        return Compilation(file, str(self.check().version), options, operators)
 
 
 def _runtime() -> Availability | None:
@@ -283,7 +253,7 @@ class NpuFamily:
             raise TargetError(f"there is no NPU vendor '{name}'", fix=suggestion(f"npu:{name}", known))
         vendor = VENDORS[name]
         if name == "openvino" and chip in ("", _AHEAD):
-            return OpenVinoTarget(ahead=bool(chip))
+            return AHEAD if chip else OPENVINO
         if chip not in vendor.chips:
             known = [f"npu:{name}:{each}" for each in vendor.chips]
             if not chip:
@@ -293,4 +263,5 @@ class NpuFamily:
 
 
 OPENVINO = OpenVinoTarget()
+AHEAD = AheadTarget()
 NPU = NpuFamily()

@@ -3,12 +3,15 @@ from __future__ import annotations
 import io
 import json
 import resource
+import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from edgeres.archive import check_members
 from edgeres.bundle import Golden, is_bundle, open_bundle, write_bundle
 from edgeres.calibration import Calibration, Coverage
 from edgeres.data import Origin
@@ -17,10 +20,12 @@ from edgeres.findings import Finding
 from edgeres.preprocess import named
 from edgeres.results import Estimate
 from edgeres.storage import sha256_bytes
+from tests.targets.bundles import compiled_from
 
 MODEL = b"\x1c\x00\x00\x00TFL3" + bytes(100)
 LABELS = ("cat", "dog", "ünïcode with spaces")
 FILES = ("model.tflite", "labels.txt", "golden.npz")
+COMPILED = "compiled/ethosu-u55-256.tflite"
 
 
 def golden(count: int = 3) -> Golden:
@@ -63,6 +68,64 @@ def test_a_bundle_keeps_its_calibration_where_there_was_one(bundle: Path, tmp_pa
     place.write_text(place.read_text().replace("180", "18"))
     with pytest.raises(ArtifactError, match="was altered after the bundle was written"):
         _ = open_bundle(tmp_path / "kept").calibration
+
+
+@pytest.fixture
+def with_compiled(tmp_path: Path) -> Path:
+    written = {"model": MODEL, "labels": LABELS, "golden": golden(), "describe": describe()}
+    both = [compiled_from(MODEL), compiled_from(MODEL, "npu:qualcomm:SM8750")]
+    write_bundle(tmp_path / "whole", **written, compiled=both)  # type: ignore[arg-type]
+    return tmp_path / "whole"
+
+
+def test_compiled_files_are_kept_with_their_provenance(with_compiled: Path) -> None:
+    found = open_bundle(with_compiled)
+    expected = [compiled_from(MODEL), compiled_from(MODEL, "npu:qualcomm:SM8750")]
+    assert found.compiled == tuple(record for record, _ in expected)
+    for record, content in expected:
+        assert found.read(record.file) == content
+        assert found.manifest.files[record.file] == sha256_bytes(content)
+    names = sorted(path.name for path in (with_compiled / "compiled").iterdir())
+    assert names == ["ethosu-u55-256.tflite", "npu-qualcomm-SM8750.tflite"]
+
+
+def test_a_manifest_without_compiled_files_is_as_it_always_was(bundle: Path) -> None:
+    assert "compiled" not in json.loads((bundle / "manifest.json").read_text())
+    assert open_bundle(bundle).compiled == ()
+
+
+def test_an_altered_or_missing_compiled_file_is_refused(with_compiled: Path) -> None:
+    (with_compiled / COMPILED).write_bytes(b"another")
+    with pytest.raises(ArtifactError, match=f"{COMPILED} was altered"):
+        open_bundle(with_compiled).read(COMPILED)
+    (with_compiled / COMPILED).unlink()
+    with pytest.raises(ArtifactError, match=f"{COMPILED} cannot be read: No such file"):
+        open_bundle(with_compiled).read(COMPILED)
+
+
+def test_a_compiled_file_whose_provenance_does_not_fit_is_refused(with_compiled: Path) -> None:
+    manifest = json.loads((with_compiled / "manifest.json").read_text())
+    first, second = manifest["compiled"]
+    for compiled, says in (
+        ([first], "'compiled' says nothing of 'compiled/npu-qualcomm-SM8750.tflite'"),
+        ([first, second, {**first, "file": "compiled/x"}], "'files' has no 'compiled/x'"),
+        ([first, {**second, "made_of": "0" * 64}], "was made of another file than its model.tflite"),
+        ([first, {**second, "compilr": "x"}], "unknown key 'compilr'"),
+        ("no list", "expected a list"),
+    ):
+        rewrite(with_compiled, compiled=compiled)
+        with pytest.raises(ArtifactError, match=says):
+            open_bundle(with_compiled)
+
+
+def test_a_bundle_with_compiled_files_survives_an_archive(with_compiled: Path, tmp_path: Path) -> None:
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", with_compiled)
+    with zipfile.ZipFile(packed) as archive:
+        check_members(archive, limit=1 << 20)
+        archive.extractall(tmp_path / "unpacked")
+    found, before = open_bundle(tmp_path / "unpacked"), open_bundle(with_compiled)
+    assert found.manifest == before.manifest
+    assert all(found.read(name) == before.read(name) for name in before.manifest.files)
 
 
 def test_a_bundle_survives_the_round_trip(bundle: Path) -> None:
@@ -214,6 +277,16 @@ def test_a_manifest_cannot_reach_out_of_its_folder(bundle: Path) -> None:
         rewrite(bundle, files={name: sha256_bytes(b"x")})
         with pytest.raises(ArtifactError, match="does not list"):
             open_bundle(bundle).read(name)
+
+
+@pytest.mark.parametrize("name", ["compiled/../../secret", "compiled/..", "compiled/", "compiled/compiled/x"])
+def test_nor_through_the_folder_of_compiled_files(with_compiled: Path, name: str) -> None:
+    (with_compiled.parent / "secret").write_bytes(b"x")
+    manifest = json.loads((with_compiled / "manifest.json").read_text())
+    told = [*manifest["compiled"], {**manifest["compiled"][0], "file": name}]
+    rewrite(with_compiled, files={**manifest["files"], name: sha256_bytes(b"x")}, compiled=told)
+    with pytest.raises(ArtifactError):
+        open_bundle(with_compiled).read(name)
 
 
 @pytest.mark.parametrize("label", ["", "a\nb", "a\u2028b", "a\rb"])

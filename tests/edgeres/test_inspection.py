@@ -14,10 +14,12 @@ from ai_edge_litert import schema_py_generated as schema
 from rich.console import Console
 
 from edgeres.bundle import MODEL
-from edgeres.errors import ConfigError, ModelError
+from edgeres.errors import ArtifactError, ConfigError, ModelError
 from edgeres.findings import Finding
 from edgeres.inspection import Inspection, inspect, tables
+from edgeres.storage import sha256_bytes
 from tests.edgeres.keras_models import classifier, saved
+from tests.targets.bundles import compiled_from, make_bundle
 from tests.targets.forge import forge
 from tests.trained import Bundles, Trained
 
@@ -152,6 +154,25 @@ def uneven(model: Any) -> None:
 
 def test_a_bundle_has_the_findings_of_its_flatbuffer(bundles: Bundles) -> None:
     assert inspect(bundles("int8").path).findings == ()
+
+
+def test_a_bundles_compiled_files_are_listed_and_checked(bundles: Bundles, tmp_path: Path) -> None:
+    made = bundles("int8")
+    assert inspect(made.path).compiled is None
+    model, contract = made.read(MODEL), made.manifest.preprocess
+    make_bundle(tmp_path / "b", model, labels=made.labels, contract=contract, compiled=True)
+    record, content = compiled_from(model)
+    found = inspect(tmp_path / "b")
+    assert found.compiled is not None
+    (row,) = found.compiled
+    assert (row["sha256"], row["size_bytes"]) == (sha256_bytes(content), len(content))
+    assert (row["target"], row["compiler"], row["made_of"]) == ("ethosu:u55-256", "vela 5", found.sha256)
+    text = shown(found)
+    for part in ("compiled/ethosu-u55-256.tflite", "9 of 9", "0.288 ms, 144,058 cycles; Shared_Sram", "nothing ran"):
+        assert part in text
+    (tmp_path / "b" / record.file).write_bytes(b"another")
+    with pytest.raises(ArtifactError, match="was altered"):
+        inspect(tmp_path / "b")
 
 
 def test_of_very_many_layers_the_terminal_shows_the_first_and_says_so() -> None:

@@ -11,10 +11,12 @@ import numpy as np
 from PIL import Image
 
 from edgeres.bundle import GOLDEN, LABELS, MANIFEST, MODEL, Golden, open_bundle, write_bundle
+from edgeres.compiled_file import CompiledFile, file_name
 from edgeres.data import Origin
 from edgeres.preprocess import Preprocess
 from edgeres.records import write_json
-from edgeres.storage import sha256_file
+from edgeres.results import CompilerEstimate, Operators
+from edgeres.storage import sha256_bytes, sha256_file
 from targets.runtimes.cpu import REFERENCE
 
 LABELS_OF_DATA = ("ant", "bee", "cat", "dog")
@@ -32,10 +34,30 @@ def write_images(folder: Path, *, each: int = 20, labels: tuple[str, ...] = LABE
     return f"folder:{folder}"
 
 
+def compiled_from(model: bytes, target: str = "ethosu:u55-256") -> tuple[CompiledFile, bytes]:
+    """What stands for a compiled file where its content does not matter."""
+    estimate = CompilerEstimate("vela 5", "Shared_Sram", 5e8, 144_058, 109_670, 0.288, 51_888, 0, 79_184, 10)
+    record = CompiledFile(
+        file=file_name(target),
+        target=target,
+        compiler="vela 5",
+        options={"accelerator": "ethos-u55-256"},
+        made_of=sha256_bytes(model),
+        operators=Operators(9, 9, "Ethos-U55-256", {"CONV_2D": 9}, {}),
+        estimate=estimate,
+    )
+    return record, b"compiled for " + target.encode()
+
+
 def make_bundle(
-    folder: Path, model: bytes, *, labels: tuple[str, ...] = LABELS_OF_DATA, contract: Preprocess = CONTRACT
+    folder: Path,
+    model: bytes,
+    *,
+    labels: tuple[str, ...] = LABELS_OF_DATA,
+    contract: Preprocess = CONTRACT,
+    compiled: bool = False,
 ) -> Path:
-    """A bundle whose golden outputs are what the reference kernels give."""
+    """A bundle whose golden outputs are what the reference kernels give; `compiled`: with a compiled file."""
     random = np.random.default_rng(1)
     images = tuple(random.integers(0, 256, (20, 24, 3)).astype(np.uint8) for _ in range(4))
     inputs = np.stack([contract(image) for image in images])
@@ -52,7 +74,9 @@ def make_bundle(
         "inputs": {},
         "tolerance": 0.1,
     }
-    write_bundle(folder, model=model, labels=labels, golden=Golden(images, inputs, outputs, outputs), describe=describe)
+    golden = Golden(images, inputs, outputs, outputs)
+    beside = [compiled_from(model)] if compiled else []
+    write_bundle(folder, model=model, labels=labels, golden=golden, describe=describe, compiled=beside)
     return folder
 
 

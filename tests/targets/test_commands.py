@@ -225,6 +225,7 @@ def test_the_baseline_option_and_the_margin_are_heeded() -> None:
         (["evaluate", "int8", "--data", "folder:images", "--target", "referense"], 6, "did you mean 'reference'"),
         (["profile", "int8", "--target", "ethosu:u55-25"], 6, "did you mean 'ethosu:u55-256'"),
         (["profile", "int8", "--keep", "kept"], 3, "no target compiles"),
+        (["profile", "int8", "--keep", "kept", "--target", "npu:openvino:aot"], 3, "no target compiles"),
         (["verify", "images"], 8, "not a bundle"),
         (["profile", "junk.tflite"], 8, "junk.tflite"),
     ],

@@ -11,10 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from edgeres.console import run
 from edgeres.errors import ArtifactError, ConfigError
+from edgeres.storage import sha256_bytes
 from targets.signature import SIGNATURE, check_signature, sign
-from tests.targets.bundles import change_manifest, make_bundle, rehash
+from tests.targets.bundles import change_manifest, make_bundle
 from tests.targets.conftest import Models
 
+COMPILED = "compiled/ethosu-u55-256.tflite"
 PEM = serialization.Encoding.PEM
 PRIVATE = serialization.PrivateFormat.PKCS8
 PUBLIC = serialization.PublicFormat.SubjectPublicKeyInfo
@@ -36,7 +38,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture
 def signed(models: Models, keys: tuple[Path, Path], tmp_path: Path) -> Path:
-    bundle = make_bundle(tmp_path / "bundle", models("int8"))
+    bundle = make_bundle(tmp_path / "bundle", models("int8"), compiled=True)
     sign(bundle, keys[0])
     return bundle
 
@@ -44,7 +46,7 @@ def signed(models: Models, keys: tuple[Path, Path], tmp_path: Path) -> Path:
 def test_a_signed_bundle_is_verified_by_the_command(
     models: Models, keys: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bundle = make_bundle(tmp_path / "bundle", models("int8"))
+    bundle = make_bundle(tmp_path / "bundle", models("int8"), compiled=True)
     assert run(["verify", str(bundle), "--key", str(keys[1])]) == 8
     assert "is not signed" in capsys.readouterr().err
     assert run(["sign", str(bundle), "--key", str(keys[0])]) == 0
@@ -55,15 +57,21 @@ def test_a_signed_bundle_is_verified_by_the_command(
     check_signature(tmp_path / "moved", keys[1])
 
 
-def alter_model(bundle: Path) -> None:
-    content = bytearray((bundle / "model.tflite").read_bytes())
+def alter(bundle: Path, name: str) -> None:
+    """A file, and the manifest with it: by that alone, nothing is wrong."""
+    content = bytearray((bundle / name).read_bytes())
     content[-1] ^= 1
-    (bundle / "model.tflite").write_bytes(content)
-    rehash(bundle)  # by the manifest alone, nothing is wrong
+    (bundle / name).write_bytes(content)
+    files = json.loads((bundle / "manifest.json").read_text())["files"]
+    change_manifest(bundle, files={**files, name: sha256_bytes(content)})
 
 
 ALTERED: dict[str, Callable[[Path], object]] = {
-    "model and manifest": alter_model,
+    "model and manifest": lambda bundle: alter(bundle, "model.tflite"),
+    "compiled file and manifest": lambda bundle: alter(bundle, COMPILED),
+    "compiled file": lambda bundle: (bundle / COMPILED).write_bytes(b"other"),
+    "compiled file removed": lambda bundle: (bundle / COMPILED).unlink(),
+    "compiled file added": lambda bundle: (bundle / "compiled" / "other.tflite").write_bytes(b"x"),
     "manifest": lambda bundle: change_manifest(bundle, tolerance=99.0),
     "file removed": lambda bundle: (bundle / "golden.npz").unlink(),
     "file added": lambda bundle: (bundle / "extra.txt").write_text("x"),
@@ -111,9 +119,10 @@ def test_what_is_no_key_is_a_configuration_error(signed: Path, keys: tuple[Path,
             sign(signed, tmp_path / name)
 
 
-def test_an_altered_bundle_is_not_signed(models: Models, keys: tuple[Path, Path], tmp_path: Path) -> None:
-    bundle = make_bundle(tmp_path / "bundle", models("int8"))
-    (bundle / "labels.txt").write_text("other\n")
+@pytest.mark.parametrize("name", ["labels.txt", COMPILED])
+def test_an_altered_bundle_is_not_signed(name: str, models: Models, keys: tuple[Path, Path], tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "bundle", models("int8"), compiled=True)
+    (bundle / name).write_text("other\n")
     with pytest.raises(ArtifactError, match="was altered"):
         sign(bundle, keys[0])
     assert not (bundle / SIGNATURE).exists()

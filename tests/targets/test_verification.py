@@ -56,6 +56,25 @@ def test_a_stray_file_is_told(bundle: Path) -> None:
     assert "not checked: notes.txt" in found.checks[0].found
 
 
+@pytest.mark.parametrize("change", ["altered", "gone"])
+def test_a_compiled_file_that_is_not_as_written_fails(tmp_path: Path, models: Models, change: str) -> None:
+    bundle = make_bundle(tmp_path / "b", models("int8"), compiled=True)
+    assert verify(bundle).checks[0].found == "4 files as the manifest says"
+    path = bundle / "compiled" / "ethosu-u55-256.tflite"
+    path.write_bytes(path.read_bytes()[::-1]) if change == "altered" else path.unlink()
+    found = verify(bundle)
+    assert failed(found) == ["files"]
+    assert "compiled/ethosu-u55-256.tflite" in found.checks[0].found
+
+
+def test_a_stray_compiled_file_is_told(tmp_path: Path, models: Models) -> None:
+    bundle = make_bundle(tmp_path / "b", models("int8"), compiled=True)
+    (bundle / "compiled" / "other.tflite").write_bytes(b"x")
+    found = verify(bundle)
+    assert found.verified
+    assert found.checks[0].found.endswith("not checked: compiled/other.tflite")
+
+
 def test_a_manifest_that_names_files_elsewhere_fails(bundle: Path) -> None:
     files = open_bundle(bundle).manifest.files
     change_manifest(bundle, files={**files, "../../secret": "0" * 64})

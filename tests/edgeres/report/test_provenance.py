@@ -6,6 +6,7 @@ from dataclasses import replace
 from edgeres.report.provenance import commands, environment, hashes, machines, methods
 from edgeres.report.story import ResultSource, Story
 from tests.edgeres.report.material import FLOAT_MODEL, Material
+from tests.targets.bundles import compiled_from
 
 
 def test_the_environment_is_flat_and_what_matters_comes_first(story: Story) -> None:
@@ -56,6 +57,18 @@ def test_the_commands_survive_a_shell(story: Story, material: Material) -> None:
     assert train[train.index("--preprocess") + 1] == "unit"
     assert str(material.bundles[2]) in evaluate
     assert evaluate[evaluate.index("--margin") + 1] == "1"
+
+
+def test_what_a_bundle_was_compiled_for_is_in_its_command_and_hashes(story: Story) -> None:
+    source = story.bundles[2]
+    record, _ = compiled_from(source.bundle.read("model.tflite"))
+    files = {**source.bundle.manifest.files, record.file: "c" * 64}
+    manifest = replace(source.bundle.manifest, files=files, compiled=(record,))
+    compiled = replace(source, bundle=replace(source.bundle, manifest=manifest))
+    changed = replace(story, bundles=(compiled,))
+    (command,) = [words for words in map(shlex.split, commands(changed)) if words[1] == "convert"]
+    assert command[command.index("--compile") + 1] == "ethosu:u55-256"
+    assert dict(hashes(changed))["int8: compiled/ethosu-u55-256.tflite"] == "c" * 64
 
 
 def test_the_model_of_a_conversion_is_that_of_a_run_with_its_hash(story: Story) -> None:

@@ -37,6 +37,7 @@ def test_every_configuration_is_a_target_that_compiles(configuration: str) -> No
     target: Target = find_target(f"ethosu:{configuration}")
     assert (target.name, target.kind, target.timed) == (f"ethosu:{configuration}", "npu", False)
     assert isinstance(target, Compiler)
+    assert not target.here
     assert not isinstance(target, Family)
 
 
@@ -89,6 +90,11 @@ def test_figures_are_those_of_the_command_line(compiled: Compilation, model_fold
     assert found.macs == float(row["nn_macs"])
     assert compiled.memory.peak_bytes == compiled.memory.load_bytes == found.sram_bytes
     assert compiled.file == (tmp_path / "int8_vela.tflite").read_bytes()
+
+
+def test_what_is_compiled_says_by_what_and_how(compiled: Compilation) -> None:
+    assert compiled.compiler == ETHOSU.check().version == compiled.estimate.compiler
+    assert compiled.options == {"accelerator": "ethos-u55-256"}
 
 
 def test_an_int8_model_runs_on_the_npu_whole(compiled: Compilation) -> None:

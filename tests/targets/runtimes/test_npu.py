@@ -17,7 +17,8 @@ from targets.flatbuffer import walk
 from targets.graph import Graph
 from targets.profiling import profile
 from targets.proof import prove
-from targets.runtimes.npu import NPU, OPENVINO, OpenVinoTarget, compiled
+from targets.runtimes.npu import AHEAD, NPU, OPENVINO, OpenVinoTarget
+from targets.runtimes.npu_compiler import compiled
 from targets.runtimes.npu_engine import partitioned
 from targets.runtimes.npu_vendors import VENDORS, Vendor
 from targets.sandbox import Sandbox
@@ -26,7 +27,6 @@ from tests.targets.conftest import Models
 from tests.targets.test_profiling import QUICK
 
 IMAGES = np.random.default_rng(5).uniform(0, 255, (6, 16, 16, 3)).astype(np.float32)
-AHEAD = OpenVinoTarget(ahead=True)
 BOTH = pytest.mark.parametrize("target", [OPENVINO, AHEAD], ids=["jit", "aot"])
 needs_openvino = pytest.mark.skipif(
     not OPENVINO.check().available, reason=f"npu:openvino: {OPENVINO.check().why} ({OPENVINO.check().fix})"
@@ -48,6 +48,16 @@ def test_it_computes_what_the_reference_kernels_do_and_dispatches_all_of_it(
     assert proof.device == "OpenVINO's CPU backend: functional only, no NPU"
     agreement = exactness(models(name), IMAGES, target=target)
     assert agreement.largest <= (10 if agreement.steps else 3e-4)
+
+
+@needs_openvino
+def test_what_is_compiled_ahead_says_by_what_and_how(models: Models) -> None:
+    found = AHEAD.compile(models("int8"))
+    assert found.compiler == AHEAD.check().version
+    assert found.options == {"vendor": "intel_openvino", "soc": "PTL", "intel_openvino_graph_backends": "cpu"}
+    assert walk(found.file).kinds == {"DISPATCH_OP": 1}
+    assert (found.operators.delegated, found.operators.partitions) == (9, 1)
+    assert (found.estimate, found.memory) == (None, None)
 
 
 @needs_openvino
@@ -143,6 +153,7 @@ CHIPS = ["qualcomm:SM8750", "mediatek:MT6991", "google-tensor:Tensor_G5", "samsu
 def test_a_chip_without_its_vendors_libraries_says_what_to_install(models: Models, chip: str) -> None:
     target = NPU.member(chip)
     assert isinstance(target, Compiler)
+    assert not target.here
     if target.check().available:
         pytest.skip(f"npu:{chip}: the vendor's libraries are installed here")
     with pytest.raises(TargetError, match="cannot run here") as caught:
@@ -245,6 +256,7 @@ def test_it_is_in_the_table_as_a_family() -> None:
     assert isinstance(NPU, Family)
     assert isinstance(OPENVINO, Accelerator)
     assert not isinstance(OPENVINO, Compiler)
+    assert isinstance(AHEAD, Compiler)
     assert find_target("npu:openvino:aot") == AHEAD
     assert find_target("npu:openvino") == OPENVINO
 
