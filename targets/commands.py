@@ -110,7 +110,7 @@ def evaluate(
 @click.option(
     "--starts", type=click.IntRange(min=6), metavar="N", help="Start-up time too, from N fresh processes of each."
 )
-@click.option("--operators", is_flag=True, help="The time of each operator too, on the target cpu.")
+@click.option("--operators", is_flag=True, help="The time of each operator too, on cpu, builtin and reference.")
 @click.option("--throughput", is_flag=True, help="Images a second too, by threads, processes and batch.")
 @click.option("--energy", is_flag=True, help="Energy of an inference too, where the machine counts it.")
 @click.option("--pin", is_flag=True, help="Keep all models on the same cores, one for each thread.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from edgeres.errors import ConfigError, TargetError
@@ -16,7 +17,7 @@ from targets.catalogue import about, open_session
 from targets.latency import Protocol
 from targets.meter import SYSFS, UncountedError, find_counters
 from targets.operator_times import by_kind, time_operators
-from targets.runtimes.cpu import CPU
+from targets.runtimes.cpu import CPU, CpuTarget
 from targets.target import Compiler, Target
 
 
@@ -45,8 +46,10 @@ def require_targets(places: Sequence[Target], further: Further) -> None:
     """
     if further.keep is not None and not any(isinstance(place, Compiler) and not place.here for place in places):
         raise ConfigError("no target compiles a file that could be kept", fix="add one: --target ethosu:u55-256")
-    asked = {"the time of each operator": further.operators, "throughput": further.throughput, "energy": further.energy}
-    for what, wanted in asked.items():
+    if further.operators and not any(isinstance(target, CpuTarget) for target in places):
+        problem = "the time of each operator is measured on this machine's kernels alone"
+        raise ConfigError(problem, fix="add one: --target cpu, builtin, or reference")
+    for what, wanted in {"throughput": further.throughput, "energy": further.energy}.items():
         if wanted and CPU not in places:
             problem = f"{what} is measured on this machine's target 'cpu' alone"
             raise ConfigError(problem, fix="add it: --target cpu")
@@ -71,6 +74,9 @@ def with_further(
             artifacts, target, threads=protocol.threads, starts=further.starts, seed=protocol.seed, progress=progress
         )
         rows = [replace(row, startup=each) for row, each in zip(rows, began, strict=True)]
+    if further.operators and isinstance(target, CpuTarget):
+        times = partial(_with_times, target=target, threads=protocol.threads)
+        rows = [times(row, artifact) for row, artifact in zip(rows, artifacts, strict=True)]
     if target != CPU:
         return rows
     if further.throughput:
@@ -78,8 +84,6 @@ def with_further(
         rows = [replace(row, throughput=each) for row, each in zip(rows, rates, strict=True)]
     if further.energy:
         rows = _with_energy(rows, artifacts, protocol, sysfs=further.sysfs, progress=progress)
-    if further.operators:
-        rows = [_with_times(row, artifact, protocol.threads) for row, artifact in zip(rows, artifacts, strict=True)]
     return rows
 
 
@@ -107,10 +111,10 @@ def _with_energy(
     return [replace(row, energy=each) for row, each in zip(rows, found, strict=True)]
 
 
-def _with_times(row: ArtifactResult, artifact: Artifact, threads: int) -> ArtifactResult:
+def _with_times(row: ArtifactResult, artifact: Artifact, *, target: CpuTarget, threads: int) -> ArtifactResult:
     """The row with the time of each operator, or with the reason why the runtime cannot tell."""
     try:
-        times = time_operators(artifact.model, threads=threads)
+        times = time_operators(artifact.model, target=target, threads=threads)
     except TargetError as error:
         return _without(row, "operators.timed", error)
     return replace(row, operators=replace(row.operators or Operators(0, 0), time_ms=by_kind(times), timed=times))

@@ -16,6 +16,7 @@ from targets.flatbuffer import walk
 from targets.graph import Operator, Subgraph
 from targets.layer_names import layer_names
 from targets.lock import machine_lock
+from targets.runtimes.cpu import CPU, CpuTarget
 from targets.runtimes.profiler_engine import Event
 from targets.sandbox import Limits, Sandbox
 from targets.stats import quantile
@@ -26,8 +27,10 @@ _CUT_MS, _DECIMALS = 0.0005, 4
 """What the clock cuts off on average; times are kept to a tenth of a microsecond."""
 
 
-def time_operators(model: bytes, *, threads: int = 1, limits: Limits | None = None) -> OperatorTimes:
-    """Run a model in a process of its own with LiteRT's profiler on, on the processor through XNNPACK.
+def time_operators(
+    model: bytes, *, target: CpuTarget = CPU, threads: int = 1, limits: Limits | None = None
+) -> OperatorTimes:
+    """Run a model in a process of its own with LiteRT's profiler on, on the kernels of a target of the processor's.
 
     Raises:
         ArtifactError: the bytes are not a well-formed flatbuffer.
@@ -37,7 +40,7 @@ def time_operators(model: bytes, *, threads: int = 1, limits: Limits | None = No
     if calling := next((operator.kind for operator in graph.operators if operator.calls), None):
         raise TargetError(f"operators cannot be timed where one of them, {calling}, runs others")
     with Sandbox(ENGINE, limits=limits) as sandbox, machine_lock():
-        sandbox.call("load", model, arguments={"threads": threads})
+        sandbox.call("load", model, arguments={"resolver": target.resolver, "threads": threads})
         values, blobs = sandbox.call("measure", arguments={"runs": MIN_RUNS, "most": MAX_RUNS, "seconds": SECONDS})
     events = [
         decode(Event, event, where="the runtime's answer", error=TargetError) for event in values.get("events", ())

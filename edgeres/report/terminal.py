@@ -168,7 +168,8 @@ def memory_table(result: Result) -> Table:
 
 
 def _untimed(artifact: ArtifactResult) -> bool:
-    return artifact.memory is not None and artifact.latency is None and artifact.estimate is None
+    measured = artifact.memory is not None or (artifact.operators is not None and artifact.accuracy is None)
+    return measured and artifact.latency is None and artifact.estimate is None
 
 
 def estimate_table(result: Result) -> Table:

@@ -27,6 +27,9 @@ _CPU = 1
 _WARM_UP_RUNS = 10
 _MAX_RANK = 8
 
+_KERNELS = {"AUTO": 0, "BUILTIN_REF": 1, "BUILTIN_WITHOUT_DEFAULT_DELEGATES": 2}
+"""The interpreter's names of kernels, and LiteRtCpuKernelMode."""
+
 _NODE, _INNER = 2, 8
 """Kinds of events: a node of the plan, an operator within a delegate."""
 
@@ -78,10 +81,10 @@ class Engine:
     def __init__(self) -> None:
         self._kept: list[Any] = []  # what the library holds pointers to
 
-    def load(self, model: bytes, *, threads: int) -> Answer:
-        """Compile a model from its bytes, and run it until it is warm."""
+    def load(self, model: bytes, *, resolver: str, threads: int) -> Answer:
+        """Compile a model from its bytes, and run it until it is warm; `resolver` as the interpreter names kernels."""
         self._plain = Interpreter()
-        self._plain.load(model, resolver="AUTO", threads=threads)
+        self._plain.load(model, resolver=resolver, threads=threads)
         library = _Library()
         content = ctypes.create_string_buffer(model, len(model))
         environment, self._model, options = c_void_p(), c_void_p(), c_void_p()
@@ -91,7 +94,8 @@ class Engine:
         library.call("LiteRtCreateOptions", byref(options))
         library.call("LiteRtSetOptionsHardwareAccelerators", options, c_int(_CPU))
         self._add(library, options, b"runtime_options_string", b"enable_profiling = true\n")
-        self._add(library, options, b"xnnpack", f"num_threads = {threads}\n".encode())
+        kernels = f"num_threads = {threads}\nkernel_mode = {_KERNELS[resolver]}\n"
+        self._add(library, options, b"xnnpack", kernels.encode())
         self._compiled, self._profiler, self._library = c_void_p(), c_void_p(), library
         library.call("LiteRtCreateCompiledModel", environment, self._model, options, byref(self._compiled))
         self._inputs = self._buffers(environment, "Input")

@@ -16,6 +16,7 @@ from targets.further import Further
 from targets.latency import Protocol
 from targets.operator_times import again, by_kind, summarize, time_operators
 from targets.profiling import profile
+from targets.runtimes.cpu import BUILTIN, REFERENCE, CpuTarget
 from targets.runtimes.profiler_engine import Event
 from targets.sandbox import Sandbox
 from tests.targets.conftest import Models
@@ -38,6 +39,16 @@ def test_every_operator_of_a_real_model_has_its_time(models: Models, name: str) 
     assert again(found) == found
     # No time is lost or counted twice; what it says of the whole is a benchmark's business.
     assert sum(by_kind(found).values()) == pytest.approx(sum(each.time_ms.value for each in found.each))
+
+
+@pytest.mark.parametrize("target", [BUILTIN, REFERENCE], ids=lambda target: target.name)
+def test_kernels_without_a_delegate_are_timed_as_the_file_has_them(models: Models, target: CpuTarget) -> None:
+    model = Artifact("m", "m.tflite", "tflite", models("int8"))
+    further = Further(operators=True)
+    (row,) = profile([model], targets=[target.name], protocol=QUICK, further=further).artifacts
+    assert row.operators is not None
+    assert row.operators.timed is not None
+    assert not any(each.delegated for each in row.operators.timed.each)
 
 
 def test_the_times_of_a_run_go_to_the_operators_that_they_belong_to(models: Models) -> None:
@@ -65,7 +76,7 @@ def test_operators_that_the_file_does_not_have_are_an_error(models: Models) -> N
 
 def test_a_model_that_the_runtime_refuses_is_an_error_and_no_crash() -> None:
     with Sandbox("targets.runtimes.profiler_engine:Engine") as sandbox, pytest.raises(TargetError):
-        sandbox.call("load", b"no model", arguments={"threads": 1})
+        sandbox.call("load", b"no model", arguments={"resolver": "AUTO", "threads": 1})
 
 
 def test_operators_of_control_flow_are_not_guessed(models: Models) -> None:
@@ -74,7 +85,7 @@ def test_operators_of_control_flow_are_not_guessed(models: Models) -> None:
 
 
 def test_profile_goes_on_where_operators_cannot_be_timed(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuses(model: bytes, *, threads: int) -> object:
+    def refuses(model: bytes, *, target: CpuTarget, threads: int) -> object:
         raise TargetError("no profiler")
 
     monkeypatch.setattr("targets.further.time_operators", refuses)
@@ -102,8 +113,8 @@ def test_profile_measures_operators_where_they_are_asked_for(models: Models) -> 
 
 def test_a_target_that_cannot_tell_is_an_error(models: Models) -> None:
     model = Artifact("m", "m.tflite", "tflite", models("float32"))
-    with pytest.raises(ConfigError, match="time of each operator is measured on this machine's target 'cpu' alone"):
-        profile([model], targets=("builtin",), protocol=QUICK, further=Further(operators=True))
+    with pytest.raises(ConfigError, match="time of each operator is measured on this machine's kernels alone"):
+        profile([model], targets=("micro",), protocol=QUICK, further=Further(operators=True))
 
 
 def test_the_command_prints_the_slowest_and_writes_all(
