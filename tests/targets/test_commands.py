@@ -60,7 +60,7 @@ def test_evaluate_prints_a_table_and_writes_the_designed_json(capsys: pytest.Cap
     assert written["schema"] == "edgeres.result/1"
     assert keys(written["data"]) == {"source", "split", "images", "sha256", "seed", "labels", "truth"}
     first, second = written["artifacts"]
-    common = {"name", "path", "sha256", "size_bytes", "target", "baseline", "accuracy"}
+    common = {"name", "path", "sha256", "size_bytes", "target", "baseline", "accuracy", "operators", "proof"}
     assert keys(first) == keys(second) == common
     assert keys(first["accuracy"]) == {"images", "top1", "calibration", "predictions"}
     assert keys(second["accuracy"]) == {
@@ -101,7 +101,7 @@ def test_profile_prints_a_table_and_writes_the_designed_json(capsys: pytest.Capt
     written = json.loads(Path("p.json").read_text())
     assert keys(written) == {"schema", "created", "environment", "artifacts"}
     first, second = written["artifacts"]
-    assert keys(first) - {"latency", "memory", "operators"} == {
+    assert keys(first) - {"latency", "memory", "operators", "proof"} == {
         "name",
         "path",
         "sha256",
@@ -116,6 +116,7 @@ def test_profile_prints_a_table_and_writes_the_designed_json(capsys: pytest.Capt
     assert keys(second["latency"]["speedup"]) == ESTIMATE
     assert keys(first["memory"]) == {"load_bytes", "peak_bytes", "arena_bytes"}
     assert {"nodes", "delegated", "delegate"} <= keys(first["operators"])
+    assert first["proof"]["passed"]
     assert (first["latency"]["threads"], first["latency"]["looks"]) == (2, 3)
     assert len(first["latency"]["rounds"]) == len(second["latency"]["rounds"])
     assert len(first["latency"]["rounds"]) in (30, 60, 120)
