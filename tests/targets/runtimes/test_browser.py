@@ -142,6 +142,16 @@ def test_profile_has_its_latency_with_a_proof(int8: bytes, tmp_path: Path) -> No
     assert row.proof.passed
 
 
+def test_webgpu_that_leaves_a_part_to_the_processor_is_an_error_and_no_silent_measurement(float32: bytes) -> None:
+    """It has no int16."""
+    from converters.quantization.post_training import quantize
+
+    wide = quantize(float32, "int16x8", images=[image[None] for image in IMAGES], io="float32")
+    with pytest.raises(TargetError, match="in part only") as caught:
+        WEBGPU.open(wide)
+    assert caught.value.fix == "use --target browser"
+
+
 @pytest.fixture(scope="module")
 def widened_int8(float32: bytes) -> bytes:
     """The same with its shortcuts in 3x3 kernels."""
