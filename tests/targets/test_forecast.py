@@ -44,6 +44,29 @@ def test_the_strided_shortcut_of_a_residual_network_is_wrong_on_the_gpu_in_integ
     assert of(models("float32"), "gpu").verdict == of(models("float16"), "gpu").verdict == "runs"
 
 
+@pytest.mark.parametrize(
+    ("name", "layer", "reason", "fix"),
+    [
+        ("int16", None, "the GPU has no QUANTIZE", "convert with the recipe float16"),
+        ("sparse", "wide", "the GPU has no DENSIFY", "convert with the recipe float16"),
+    ],
+)
+def test_the_gpu_refuses_a_type_and_sparse_weights(
+    name: str, layer: str | None, reason: str, fix: str, models: Models
+) -> None:
+    found = of(models(name), "gpu")
+    assert (found.verdict, found.taken) == ("refused", 0)
+    assert layer is None or found.blocked[0].layer == layer
+    assert found.blocked[0].reason.startswith(reason)
+    assert found.blocked[0].fix == fix
+
+
+def test_products_of_a_map_and_a_constant_of_another_rank_are_wrong_on_the_gpu(models: Models) -> None:
+    found = of(models("matmul"), "gpu")
+    assert (found.verdict, [each.kind for each in found.blocked]) == ("wrong", ["BATCH_MATMUL"])
+    assert "build the network without" in found.blocked[0].fix
+
+
 def test_a_browser_takes_neither_integer_ends_nor_an_open_batch(models: Models) -> None:
     found = of(models("fifty_int8"), "browser")
     assert [(each.layer, each.fix) for each in found.blocked] == [

@@ -12,18 +12,22 @@ import pytest
 
 from edgeres.errors import EdgeresError, TargetError
 from edgeres.records import decode
+from targets.artifact import Artifact
 from targets.flatbuffer import walk
 from targets.forecast.outlook import Forecast, forecast
 from targets.layer_names import layer_names
 from targets.operators import Plan, coverage
+from targets.proof import prove
 from targets.runtimes.cpu import CPU
 from targets.runtimes.ethosu import ETHOSU
+from targets.runtimes.gpu import GPU
 from targets.runtimes.micro import MICRO
 from targets.runtimes.npu import OPENVINO as NPU_OPENVINO
 from targets.runtimes.onnxruntime import ONNXRUNTIME
 from targets.runtimes.openvino import OPENVINO
 from targets.sandbox import Sandbox
 from tests.targets import forecast_models as source
+from tests.targets.runtimes.vulkan import vulkan
 
 
 def of(model: bytes, name: str) -> Forecast:
@@ -120,6 +124,38 @@ def test_vela_leaves_the_layers_that_were_forecast(networks: dict[str, bytes], c
                 wrong[name] = (did, [(each.layer, each.reason) for each in expected.blocked])
     assert not wrong
     assert set(verdicts) == {"runs", "in part", "refused"}
+
+
+UNNAMED = ("Didn't find op for builtin opcode", "process ended itself with exit code 1")
+"""How the runtime refuses an operator of which it names no place, and how it ends itself at one."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_the_gpu_refuses_and_gets_wrong_what_was_forecast(networks: dict[str, bytes]) -> None:
+    """On SwiftShader where there is no GPU. Its float16 adds up in deep networks of random weights: not a fault."""
+    wrong, verdicts = {}, Counter[str]()
+    with vulkan():
+        for name, model in networks.items():
+            expected = of(model, "gpu")
+            verdicts[expected.verdict] += 1
+            try:
+                with GPU.open(model) as session:
+                    proof = prove(Artifact(name, name, "tflite", model), session, GPU)
+            except TargetError as error:
+                did, words = "refused", error.message
+                named = [each for each in expected.blocked if f"{each.kind} as the layer '{each.layer}'" in words]
+                if not named and not any(each in words for each in UNNAMED):
+                    wrong[name] = (words, expected.blocked[:1])
+            else:
+                assert proof is not None
+                did, words = "runs", f"off by {proof.largest} of {proof.accepted}"
+                if proof.faults or proof.largest > 2 * proof.accepted:
+                    did = "wrong"
+            if did != expected.verdict:
+                wrong[name] = (did, words, expected.verdict, expected.blocked[:1])
+    assert not wrong
+    assert set(verdicts) == {"runs", "wrong", "refused"}
 
 
 @pytest.mark.slow
