@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,7 @@ class CompiledFile:
 
 def file_name(target: str) -> str:
     """The name in a bundle of what is compiled for a target: `compiled/ethosu-u55-256.tflite`."""
-    return f"{COMPILED}/{target.replace('/', '-').replace(':', '-')}.tflite"
+    return f"{COMPILED}/{re.sub('[^A-Za-z0-9.-]+', '-', target)}.tflite"
 
 
 def require_provenance(compiled: Iterable[CompiledFile], files: Mapping[str, str], *, model: str) -> None:

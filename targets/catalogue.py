@@ -14,8 +14,10 @@ from edgeres.registry import lookup, resolve
 from edgeres.results import Memory, Operators, Start
 from targets import TARGETS
 from targets.artifact import Artifact
+from targets.devices import DEVICES
+from targets.devices.device import Scheme
 from targets.devices.opened import device_named
-from targets.target import Family, Session, Target, require_available
+from targets.target import Availability, Family, Session, Target, require_available
 from targets.uncompiled import reference_model
 
 
@@ -63,22 +65,26 @@ def available_target(name: str) -> Target:
 
 
 def describe_targets() -> list[dict[str, Any]]:
-    """Every target or family: name, kind, available, why, fix, version; None where there is nothing to say."""
+    """Every target, family and kind of device: name, kind, available, why, fix, version; None for nothing to say."""
     rows = []
     for name, reference in TARGETS.items():
         target: Target | Family = resolve(reference)
-        found = target.check()
-        rows.append(
-            {
-                "name": target.usage if isinstance(target, Family) else name,
-                "kind": target.kind,
-                "available": found.available,
-                "why": found.why,
-                "fix": found.fix,
-                "version": found.version,
-            }
-        )
+        rows.append(_row(target.usage if isinstance(target, Family) else name, target.kind, target.check()))
+    for reference in DEVICES.values():
+        scheme: Scheme = resolve(reference)
+        rows.append(_row(scheme.usage, "device", scheme.check()))
     return rows
+
+
+def _row(name: str, kind: str, found: Availability) -> dict[str, Any]:
+    return {
+        "name": name,
+        "kind": kind,
+        "available": found.available,
+        "why": found.why,
+        "fix": found.fix,
+        "version": found.version,
+    }
 
 
 class ArtifactSession:

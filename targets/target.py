@@ -219,6 +219,21 @@ class Family(Protocol):
         """
 
 
+def parse_options(text: str, *, usage: str) -> tuple[tuple[str, str], ...]:
+    """What follows `?` in a target's name, `key=value&key=value`, in its order.
+
+    Raises:
+        TargetError: an option that is no `key=value`.
+    """
+    options = []
+    for option in filter(None, text.split("&")):
+        key, sign, value = option.partition("=")
+        if not key or not sign:
+            raise TargetError(f"expected an option key=value, found '{option}'", fix=f"--target {usage}")
+        options.append((key, value))
+    return tuple(options)
+
+
 def require_available(target: Target) -> None:
     """Refuse a target that cannot run here.
 

@@ -10,7 +10,7 @@ one line in `DEVICES`.
 from __future__ import annotations
 
 DEVICES = {
-    "ssh": "targets.devices.ssh:open_device",
-    "adb": "targets.devices.android:open_device",
+    "ssh": "targets.devices.ssh:SSH",
+    "adb": "targets.devices.android:ADB",
 }
-"""Scheme of the URL -> "module:attribute" of a `targets.devices.device.Opener`."""
+"""Scheme of the URL -> "module:attribute" of a `targets.devices.device.Scheme`."""

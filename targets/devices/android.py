@@ -6,19 +6,22 @@ Nothing is installed on the device: a private folder is made under /data/local/t
 from __future__ import annotations
 
 import atexit
+import shutil
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeres.errors import ConfigError, EdgeresError, TargetError, suggestion
 from targets.devices import benchmark_tool, phone
-from targets.devices.adb import Adb, parse_serial
+from targets.devices.adb import INSTALL, PROGRAM, Adb, parse_serial
 from targets.devices.android_machine import AndroidMachine
 from targets.devices.android_target import TOLERANCES, AndroidTarget
 from targets.devices.benchmark_tool import Tool
 from targets.devices.device import Device, Entry, Finding
 from targets.devices.inventory import shown
 from targets.devices.phone import Workspace
+from targets.target import Availability
 
 OPTIONS = (
     "benchmark",
@@ -34,11 +37,6 @@ and further libraries (paths with `:` between them); `fixed_performance = "no"` 
 USUAL = "cpu"
 _NEEDED_BYTES = 64 << 20
 _NNAPI = "NNAPI is deprecated since Android 15, and is not used here"
-
-
-def open_device(entry: Entry) -> Device:
-    """The device of an entry; see `targets.devices.device.Opener`."""
-    return AndroidDevice(entry)
 
 
 class AndroidDevice:
@@ -216,3 +214,24 @@ def _charge(state: dict[str, Any] | None) -> Finding:
 def _screen(state: str | None) -> Finding:
     fix = "keep it on: adb shell svc power stayon true" if state == "off" else None
     return Finding("screen", state or "not told", fix)
+
+
+@dataclass(frozen=True)
+class AdbScheme:
+    """See `targets.devices.device.Scheme`."""
+
+    usage: str = "adb://SERIAL/TARGET"
+
+    def check(self) -> Availability:
+        """Whether the client is there; which `benchmark_model` a phone takes is known once it is connected."""
+        if shutil.which(PROGRAM) is None:
+            why = "adb, Android's debugging client, is not installed"
+            return Availability(available=False, why=why, fix=INSTALL)
+        return Availability(available=True)
+
+    def open(self, entry: Entry) -> Device:
+        """The device of an entry."""
+        return AndroidDevice(entry)
+
+
+ADB = AdbScheme()

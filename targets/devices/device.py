@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from edgeres.errors import ConfigError, TargetError, suggestion
 from targets.machine import Machine
-from targets.target import Target
+from targets.target import Availability, Target
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,17 @@ class Device(Protocol):
         """End the connection, and whatever runs on the device. It is made anew when it is needed again."""
 
 
-class Opener(Protocol):
-    """What `DEVICES` names for a scheme."""
+class Scheme(Protocol):
+    """A kind of device: what `DEVICES` names."""
 
-    def __call__(self, entry: Entry, /) -> Device:
+    @property
+    def usage(self) -> str:
+        """As targets on its devices are asked for: `ssh://USER@HOST/TARGET`."""
+
+    def check(self) -> Availability:
+        """Whether what it takes on this machine to reach one is there; connects to nothing, imports nothing of it."""
+
+    def open(self, entry: Entry) -> Device:
         """The device of an entry; connects to nothing.
 
         Raises:

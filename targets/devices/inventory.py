@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from edgeres.errors import ConfigError, suggestion
-from edgeres.registry import lookup, resolve
+from edgeres.registry import lookup
 from edgeres.storage import typed_storage_errors, write_text
 from targets.devices import DEVICES
-from targets.devices.device import Device, Entry, Opener
+from targets.devices.device import Device, Entry, Scheme
 
 ALL = "all"
 """Stands for every device of the inventory, and is no device's name."""
@@ -140,8 +140,8 @@ def open_entry(entry: Entry) -> Device:
     Raises:
         ConfigError: a scheme, a URL or a key that does not fit.
     """
-    opener: Opener = lookup(DEVICES, entry.scheme, noun="kind of device", error=ConfigError)
-    return opener(entry)
+    scheme: Scheme = lookup(DEVICES, entry.scheme, noun="kind of device", error=ConfigError)
+    return scheme.open(entry)
 
 
 def add_entry(entry: Entry, path: Path | None = None) -> None:
@@ -154,7 +154,7 @@ def add_entry(entry: Entry, path: Path | None = None) -> None:
     path = path or inventory_path()
     table = {"url": entry.url, **entry.options}
     _entry(entry.name, table, where=str(path))
-    resolve(DEVICES[entry.scheme])(entry)
+    open_entry(entry)
     with typed_storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path):

@@ -7,12 +7,14 @@ and what can be repeated is; a measurement of latency begins anew.
 from __future__ import annotations
 
 import getpass
+import importlib.util
 import os
 import shlex
 import sys
 import threading
 import time
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +47,6 @@ class Patience:
     connect: float = 15.0
     reconnect: float = 30.0
     pause: float = 1.0
-
-
-def open_device(entry: Entry) -> Device:
-    """The device of an entry; see `targets.devices.device.Opener`."""
-    return SshDevice(entry)
 
 
 class SshDevice:
@@ -279,3 +276,24 @@ def _governor(name: str | None) -> tuple[str | None, bool]:
         return None, False
     command = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
     return f"for steadier times, there: {command}", False
+
+
+@dataclass(frozen=True)
+class SshScheme:
+    """See `targets.devices.device.Scheme`."""
+
+    usage: str = "ssh://USER@HOST/TARGET"
+
+    def check(self) -> Availability:
+        """Whether the client is there."""
+        if importlib.util.find_spec("asyncssh") is None:
+            why = "the package asyncssh is not installed"
+            return Availability(available=False, why=why, fix="pip install 'edgeres[ssh]'")
+        return Availability(available=True, version=f"asyncssh {metadata.version('asyncssh')}")
+
+    def open(self, entry: Entry) -> Device:
+        """The device of an entry."""
+        return SshDevice(entry)
+
+
+SSH = SshScheme()

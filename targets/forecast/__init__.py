@@ -1,7 +1,7 @@
 """What each target would do with a file, from the file alone: which operator stops it, where, and what mends it.
 
 `FORECASTS` has the rules of each target, which need none of it installed. A forecast is no measurement: `profile` says
-what ran. The rules of XNNPACK, TFLite Micro, Vela and Intel's plugin are held in the tests against what these do.
+what ran. The tests hold the rules of XNNPACK, TFLite Micro, Vela, the GPU and Intel's plugin against what these do.
 """
 
 from __future__ import annotations

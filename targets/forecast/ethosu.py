@@ -85,27 +85,29 @@ def _sizes(node: Node) -> str | None:
     return None
 
 
-VELA = Rules(
+_INT8 = "BATCH_MATMUL GELU HARD_SWISH SQUARED_DIFFERENCE"
+_CHECKS = (_kernels, _windows, _sizes, _floats)
+
+VELA = Rules("Vela", {"int8": kinds(f"{_SHARED} {_INT8}"), "int16": kinds(_SHARED)}, (_strides, *_CHECKS))
+
+VELA_U85 = Rules(
     "Vela",
-    {
-        "int8": kinds(f"{_SHARED} BATCH_MATMUL GELU HARD_SWISH SQUARED_DIFFERENCE"),
-        "int16": kinds(_SHARED),
-    },
-    (_strides, _kernels, _windows, _sizes, _floats),
+    {"int8": kinds(f"{_SHARED} {_INT8} DIV SELECT"), "int16": kinds(f"{_SHARED} BATCH_MATMUL DIV SELECT")},
+    _CHECKS,
 )
+"""The U85 takes any stride, and more operators."""
 
 
 def on_ethosu(model: Model, name: str) -> Forecast:
     """The NPU's share; `ethosu` alone is asked as its most common configuration."""
-    _, _, configuration = name.partition(":")
-    ETHOSU.member(configuration or _DEFAULT)  # an unknown one is its error
+    newer = ETHOSU.member(name.partition(":")[2] or _DEFAULT).configuration.startswith("u85")
     pads = {index for node in model.nodes if node.kind == "PAD" for index in node.operator.outputs}
     for node in model.nodes:
-        if (fatal := _fatal(node) or _fused(node, pads)) is not None:
+        if (fatal := _fatal(node) or (None if newer else _fused(node, pads))) is not None:
             fix = "convert with the recipe int8" if fatal == _fatal(node) else "give the layer a stride of up to 3"
             first = Blocked(node.layer, node.kind, node.form, fatal, fix)
             return judged(model, name, (first,), stops=True)
-    blocked = VELA.blocked(model.nodes)
+    blocked = (VELA_U85 if newer else VELA).blocked(model.nodes)
     note = "what the NPU leaves runs on the controller's processor" if blocked else ""
     return judged(model, name, blocked, stops=False, note=note)
 

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import NoReturn
 
 from edgeres.errors import TargetError, suggestion
@@ -22,7 +23,7 @@ from targets.graph import Graph, Operator
 from targets.layer_names import layer_names
 from targets.runtimes.session import classifier_graph
 from targets.sandbox import Limits, Sandbox
-from targets.target import Availability, Compilation, require_available
+from targets.target import Availability, Compilation, parse_options, require_available
 
 CONFIGURATIONS = {
     **dict.fromkeys(("u55-32",), 4),
@@ -35,15 +36,21 @@ _ENGINE = "targets.runtimes.ethosu_engine:Engine"
 _LEFT = "Passthrough"
 """What Vela calls an operator that it leaves to the CPU."""
 
+_OPTIONS = ("system-config", "memory-mode", "config")
+"""Of Vela's command line: names of sections of a configuration file, and such a file; Vela's own one by default."""
+
+_USAGE = "ethosu:CONFIG?system-config=NAME&memory-mode=NAME&config=FILE"
+
 _REFUSED = re.compile(r"Warning \(supported operators\) operator: \w+, ofm: '(.*)'")
 """Names the tensor that the operator writes; the reason is in the two lines that follow."""
 
 
 @dataclass(frozen=True)
 class EthosUTarget:
-    """One configuration: `configuration` is a name of `CONFIGURATIONS`."""
+    """One configuration: `configuration` is a name of `CONFIGURATIONS`; `options`: of `_OPTIONS`, in their order."""
 
     configuration: str
+    options: tuple[tuple[str, str], ...] = ()
     kind: str = "npu"
     timed: bool = False
     here: bool = False
@@ -52,7 +59,8 @@ class EthosUTarget:
     @property
     def name(self) -> str:
         """As it is asked for: `ethosu:u55-256`."""
-        return f"ethosu:{self.configuration}"
+        options = "&".join(f"{key}={value}" for key, value in self.options)
+        return f"ethosu:{self.configuration}?{options}" if options else f"ethosu:{self.configuration}"
 
     @property
     def multiple(self) -> int:
@@ -60,7 +68,10 @@ class EthosUTarget:
         return CONFIGURATIONS[self.configuration]
 
     def check(self) -> Availability:
-        """Whether the compiler is there; nothing native is imported."""
+        """Whether the compiler and the configuration file are there; nothing native is imported."""
+        file = dict(self.options).get("config")
+        if file is not None and not Path(file).is_file():
+            return Availability(available=False, why=f"there is no file {file}", fix="give the path of a vela.ini")
         return ETHOSU.check()
 
     def open(self, model: bytes, *, threads: int = 1) -> NoReturn:  # noqa: ARG002 - nothing is opened
@@ -84,9 +95,11 @@ class EthosUTarget:
         """
         graph = classifier_graph(model)
         require_available(self)
-        options = {"accelerator": f"ethos-{self.configuration}"}
+        accelerator = f"ethos-{self.configuration}"
         with tempfile.TemporaryDirectory(prefix="edgeres-vela-") as folder, Sandbox(_ENGINE, limits=limits) as sandbox:
-            values, (file,) = sandbox.call("compile", model, arguments={**options, "folder": folder})
+            files = {key: str(Path(value).resolve()) for key, value in self.options if key == "config"}
+            arguments = {"accelerator": accelerator, "folder": folder, "options": {**dict(self.options), **files}}
+            values, (file,) = sandbox.call("compile", model, arguments=arguments)
         operators = _split(graph, values["layers"], f"Ethos-{self.configuration.upper()}")
         if not operators.delegated:
             raise _nothing_delegated(self.configuration, graph, values["lines"])
@@ -94,7 +107,9 @@ class EthosUTarget:
         estimate = _estimate(values["summary"], compiler)
         sram = estimate.sram_bytes
         memory = Memory(sram, sram, graph.arena_bytes)
-        return Compilation(file, compiler, options, operators, memory, estimate)
+        return Compilation(
+            file, compiler, {"accelerator": accelerator, **dict(self.options)}, operators, memory, estimate
+        )
 
 
 @dataclass(frozen=True)
@@ -112,11 +127,12 @@ class EthosUFamily:
         return Availability(available=True, version=f"ethos-u-vela {metadata.version('ethos-u-vela')}")
 
     def member(self, argument: str) -> EthosUTarget:
-        """The NPU of that configuration.
+        """The NPU of that configuration, in the system that options behind `?` name.
 
         Raises:
-            TargetError: there is none, with the nearest match.
+            TargetError: there is none, with the nearest match; an option that Vela does not take so.
         """
+        argument, _, text = argument.partition("?")
         if argument not in CONFIGURATIONS:
             known = [f"ethosu:{name}" for name in CONFIGURATIONS]
             if not argument:
@@ -126,10 +142,23 @@ class EthosUFamily:
             raise TargetError(
                 f"there is no Ethos-U configuration '{argument}'", fix=suggestion(f"ethosu:{argument}", known)
             )
-        return EthosUTarget(argument)
+        return EthosUTarget(argument, _options(text))
 
 
 ETHOSU = EthosUFamily()
+
+
+def _options(text: str) -> tuple[tuple[str, str], ...]:
+    options = parse_options(text, usage=_USAGE)
+    names = [name for name, _ in options]
+    for name in names:
+        if name not in _OPTIONS:
+            raise TargetError(f"ethosu has no option '{name}'", fix=suggestion(name, _OPTIONS))
+    if len({*names}) < len(names):
+        raise TargetError(f"an option is given twice: {text}", fix=f"--target {_USAGE}")
+    if "config" in names and len(names) < len(_OPTIONS):
+        raise TargetError("Vela takes a 'config' only with a system-config and a memory-mode of it", fix=_USAGE)
+    return options
 
 
 def _split(graph: Graph, layers: Sequence[dict[str, str]], delegate: str) -> Operators:

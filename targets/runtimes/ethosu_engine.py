@@ -22,8 +22,8 @@ class Engine:
         except (ImportError, OSError) as error:
             raise TargetError(f"Vela cannot be loaded: {error}", fix="pip install 'edgeres[ethosu]'") from error
 
-    def compile(self, model: bytes, *, accelerator: str, folder: str) -> Answer:
-        """Compile a model in an empty folder of the caller's.
+    def compile(self, model: bytes, *, accelerator: str, folder: str, options: dict[str, str]) -> Answer:
+        """Compile a model in an empty folder of the caller's; `options`: further ones of Vela's command line.
 
         Returns the rows of the compiler's two tables as texts by their heads (`summary`: one, `layers`: one for each
         operator that it made), the lines that it wrote, and the compiled file.
@@ -31,8 +31,13 @@ class Engine:
         place = Path(folder)
         (place / "model.tflite").write_bytes(model)
         arguments = [str(place / "model.tflite"), "--output-dir", folder, "--accelerator-config", accelerator]
-        with _written_to(place / "words"):
-            code = self._vela.main([*arguments, "--verbose-performance"])
+        arguments += [f"--{name}={value}" for name, value in options.items()]
+        try:
+            with _written_to(place / "words"):
+                code = self._vela.main([*arguments, "--verbose-performance"])
+        except self._vela.VelaError as error:
+            fix = f"see: vela --list-configs {options.get('config', 'Arm/vela.ini')}"
+            raise TargetError(f"Vela refuses: {error.error_msg}", fix=fix) from error
         lines = (place / "words").read_text(encoding="utf-8", errors="replace").splitlines()
         if code:
             raise TargetError(f"Vela failed with code {code}", details=lines[-20:])

@@ -13,7 +13,7 @@ from edgeres.errors import TargetError
 from targets.runtimes.cpu import BUILTIN
 from targets.runtimes.session import EngineSession, Launch, classifier_graph
 from targets.sandbox import Limits
-from targets.target import Availability, Tolerance, require_available
+from targets.target import Availability, Tolerance, parse_options, require_available
 
 _ENGINE = "targets.runtimes.interpreter:Engine"
 _USAGE = "external:PATH?key=value&key=value"
@@ -108,13 +108,7 @@ class ExternalFamily:
         path, _, text = argument.partition("?")
         if not path:
             raise TargetError("'external' needs the path of a delegate", fix=f"--target {_USAGE}")
-        options = []
-        for option in filter(None, text.split("&")):
-            key, sign, value = option.partition("=")
-            if not key or not sign:
-                raise TargetError(f"expected an option key=value, found '{option}'", fix=f"--target {_USAGE}")
-            options.append((key, value))
-        return ExternalTarget(f"external:{argument}", path, tuple(options))
+        return ExternalTarget(f"external:{argument}", path, parse_options(text, usage=_USAGE))
 
 
 EXTERNAL = ExternalFamily()

@@ -34,7 +34,9 @@ _DRIVER_FILES = ("VK_DRIVER_FILES", "VK_ICD_FILENAMES")
 _ADAPTER = re.compile(r"Selected adapter: (.*?), arch=.*?adapterType=(.*)")
 _LACKS = re.compile(r"Warning: Vulkan (.*) required")
 _LIST = "Following operations are not supported by GPU delegate:"
-_REFUSED = re.compile(r"([A-Z][A-Z0-9_]+): (.*)")
+_REFUSED = re.compile(r"([A-Z][A-Z0-9_]+):\s?(.*)")
+"""Kind and reason; the DEQUANTIZE of float16 weights stand there without a reason, and are none."""
+
 _SOFTWARE = "CPU"
 _PROBE = Limits(seconds=60)
 
@@ -148,7 +150,8 @@ class GpuSession(CompiledSession):
     def explained(self, error: TargetError, lines: tuple[str, ...]) -> TargetError:
         """The first operator that the GPU does not run, by its layer, and the reason that the delegate wrote."""
         start = next((place for place, line in enumerate(lines) if line.endswith(_LIST)), len(lines))
-        reasons = [found.groups() for found in takewhile(bool, map(_REFUSED.fullmatch, lines[start + 1 :])) if found]
+        listed = [found for found in takewhile(bool, map(_REFUSED.fullmatch, lines[start + 1 :])) if found]
+        reasons = [found.groups() for found in listed if found[2]]
         blocked = _first_blocked(self._graph, reasons)
         if blocked is None:
             return error

@@ -18,7 +18,7 @@ from targets.graph import Graph
 from targets.runtimes.compiled import CompiledSession, scalings
 from targets.runtimes.npu_compiler import compiled, explained, explaining
 from targets.runtimes.npu_engine import partitioned
-from targets.runtimes.npu_vendors import VENDORS, Vendor
+from targets.runtimes.npu_vendors import VENDORS, Vendor, installed, lacking, required
 from targets.runtimes.session import classifier_graph
 from targets.sandbox import Limits
 from targets.target import Availability, Compilation, Tolerance, require_available
@@ -31,6 +31,7 @@ _ON_CPU = {"intel_openvino_graph_backends": "cpu"}
 """What asks for it."""
 
 _DEVICE = "OpenVINO's CPU backend: functional only, no NPU"
+_INSTALL = "pip install 'edgeres[npu]' (Linux, x86-64)"
 _DISPATCHED = "InvocationContext Initialize SUCCESS"
 
 _TOLERANCE = Tolerance(steps=10, share=2e-2)
@@ -55,14 +56,17 @@ class OpenVinoTarget:
         """Whether the runtime and OpenVINO are there, in versions made for one another; nothing native is imported."""
         if (missing := _runtime()) is not None:
             return missing
-        runtime, sdk = metadata.version("ai-edge-litert"), _version(VENDORS["openvino"].distribution)
-        version = f"ai-edge-litert {runtime}, openvino {_version('openvino')}"
-        fix = f"pip install 'edgeres[npu]' ai-edge-litert-sdk-intel=={runtime} (Linux, x86-64)"
+        plugin = VENDORS["openvino"].distribution
+        runtime, sdk, own = metadata.version("ai-edge-litert"), installed(plugin), installed("openvino")
+        version = f"ai-edge-litert {runtime}, openvino {own}"
         if sdk is None or importlib.util.find_spec("openvino") is None:
-            return Availability(available=False, why="OpenVINO is not installed (ai-edge-litert-sdk-intel)", fix=fix)
+            return Availability(available=False, why=f"OpenVINO is not installed ({plugin})", fix=_INSTALL)
         if sdk != runtime:
-            why = f"ai-edge-litert is {runtime}, ai-edge-litert-sdk-intel {sdk}: they must be the same version"
-            return Availability(available=False, version=version, why=why, fix=fix)
+            why = f"ai-edge-litert is {runtime}, {plugin} {sdk}: they must be the same version"
+            return Availability(available=False, version=version, why=why, fix=_INSTALL)
+        if (wanted := required(plugin, "openvino")) not in (None, own):
+            why = f"openvino is {own}, {plugin} {sdk} was made for {wanted}"
+            return Availability(available=False, version=version, why=why, fix=f"pip install openvino=={wanted}")
         return Availability(available=True, version=version)
 
     def runs_on(self) -> str:
@@ -177,7 +181,7 @@ class NpuTarget:
         version = f"ai-edge-litert {metadata.version('ai-edge-litert')}"
         if (missing := self.vendor.missing()) is not None:
             return Availability(available=False, version=version, why=missing[0], fix=missing[1])
-        sdk = f"{self.vendor.distribution} {_version(self.vendor.distribution) or ''}".rstrip()
+        sdk = f"{self.vendor.distribution} {installed(self.vendor.distribution) or ''}".rstrip()
         return Availability(available=True, version=f"{version}, {sdk}")
 
     def open(self, model: bytes, *, threads: int = 1) -> NoReturn:  # noqa: ARG002 - nothing is opened
@@ -214,13 +218,6 @@ def _runtime() -> Availability | None:
     return None
 
 
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 @dataclass(frozen=True)
 class NpuFamily:
     """All of them."""
@@ -232,14 +229,14 @@ class NpuFamily:
         """Whether any can be used; which vendors' libraries are there is told beside the version."""
         own = OPENVINO.check()
         others = [vendor for vendor in VENDORS.values() if vendor.name != "openvino"]
-        there = [vendor.name for vendor in others if vendor.missing() is None]
-        without = [vendor.name for vendor in others if vendor.missing() is not None]
-        about = f"no libraries of {', '.join(without)}" if without else None
-        remedy = f"pip install {', '.join(VENDORS[name].distribution for name in without)}" if without else None
-        if own.available or there:
-            names = [*(["openvino"] if own.available else []), *there]
-            return Availability(True, f"{own.version or ''}; {', '.join(names)}", about, remedy)
-        return Availability(available=False, version=own.version, why=f"{own.why}; {about}", fix=own.fix)
+        names = ["openvino"] if own.available else []
+        if _runtime() is None:
+            names += [vendor.name for vendor in others if vendor.state == "there"]
+        without = lacking(others) or (None, None)
+        why, fix = ("; ".join(filter(None, each)) or None for each in zip((own.why, own.fix), without, strict=True))
+        if not names:
+            return Availability(False, own.version, why, fix)
+        return Availability(True, "; ".join(filter(None, (own.version, ", ".join(names)))), why, fix)
 
     def member(self, argument: str) -> OpenVinoTarget | NpuTarget:
         """The target of a vendor, and of a chip where one follows.

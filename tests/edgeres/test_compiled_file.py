@@ -17,7 +17,8 @@ FILES = {"model.tflite": "1" * 64, NAME: "2" * 64}
     [
         ("ethosu:u55-256", NAME),
         ("npu:qualcomm:SM8750", "compiled/npu-qualcomm-SM8750.tflite"),
-        ("ssh://pi/npu:x", "compiled/ssh---pi-npu-x.tflite"),
+        ("ssh://pi/npu:x", "compiled/ssh-pi-npu-x.tflite"),
+        ("ethosu:u65-256?config=/a/b.ini&memory-mode=X", "compiled/ethosu-u65-256-config-a-b.ini-memory-mode-X.tflite"),
     ],
 )
 def test_a_target_names_a_file_that_no_system_takes_for_a_path(target: str, name: str) -> None:

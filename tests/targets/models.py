@@ -66,6 +66,8 @@ def main(folder: Path) -> None:
         whole.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         whole.inference_input_type = whole.inference_output_type = tf.int8
         write(f"{name}_int8", whole)
+    right = np.random.default_rng(3).normal(size=(1, 3, CLASSES)).astype(np.float32)
+    function("matmul", lambda x: tf.reduce_mean(tf.matmul(x, right), (1, 2)), (1, *SHAPE))
     function("logarithm", lambda x: tf.math.log(tf.reduce_mean(x, (1, 2))), (1, *SHAPE))
     quantize(folder)
 

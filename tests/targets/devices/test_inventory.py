@@ -23,15 +23,20 @@ from targets.devices.inventory import (
 ROOT = Path(__file__).parents[3]
 
 
-def opener(entry: Entry) -> Entry:
+class Toy:
     """A kind of device that knows one key, and is its entry."""
-    entry.require_options("colour")
-    return entry
+
+    def open(self, entry: Entry) -> Entry:
+        entry.require_options("colour")
+        return entry
+
+
+TOY = Toy()
 
 
 @pytest.fixture(autouse=True)
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setitem(DEVICES, "toy", f"{__name__}:opener")
+    monkeypatch.setitem(DEVICES, "toy", f"{__name__}:TOY")
     monkeypatch.setenv("EDGERES_DEVICES", str(tmp_path / "config" / "devices.toml"))
     return tmp_path / "config" / "devices.toml"
 
@@ -139,7 +144,7 @@ def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> No
 
 
 def test_adding_from_several_processes_at_once_loses_none(file: Path) -> None:
-    code = f"import sys; from targets.devices import DEVICES; DEVICES['toy'] = '{__name__}:opener'\n"
+    code = f"import sys; from targets.devices import DEVICES; DEVICES['toy'] = '{__name__}:TOY'\n"
     code += "from targets.devices.inventory import *; from targets.devices.device import Entry\n"
     code += "[add_entry(Entry(f'{sys.argv[1]}{i}', 'toy://a')) for i in range(5)]"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

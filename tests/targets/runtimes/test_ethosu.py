@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import re
 import subprocess
 import sys
@@ -95,6 +96,68 @@ def test_figures_are_those_of_the_command_line(compiled: Compilation, model_fold
 def test_what_is_compiled_says_by_what_and_how(compiled: Compilation) -> None:
     assert compiled.compiler == ETHOSU.check().version == compiled.estimate.compiler
     assert compiled.options == {"accelerator": "ethos-u55-256"}
+
+
+SECTIONS = "system-config=Ethos_U65_Embedded&memory-mode=Sram_Only"
+
+
+def test_the_system_is_the_one_that_options_name(models: Models, model_folder: Path, tmp_path: Path) -> None:
+    target = find_target(f"ethosu:u65-256?{SECTIONS}")
+    assert isinstance(target, EthosUTarget)
+    assert target.name == f"ethosu:u65-256?{SECTIONS}"
+    found = target.compile(models("int8")).estimate
+    command = [sys.executable, "-m", "ethosu.vela", str(model_folder / "int8.tflite"), "--output-dir", str(tmp_path)]
+    command += ["--accelerator-config", "ethos-u65-256", *(f"--{option}" for option in SECTIONS.split("&"))]
+    subprocess.run(command, capture_output=True, check=True)
+    (path,) = tmp_path.glob("*_summary_*.csv")
+    (row,) = csv.DictReader(path.read_text().splitlines())
+    assert found is not None
+    assert found.system == "Ethos_U65_Embedded, Sram_Only"
+    assert found.cycles == float(row["cycles_total"])
+    assert found.clock_hz == 500e6
+
+
+def test_a_configuration_file_of_ones_own_is_read(
+    models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = importlib.util.find_spec("ethosu")
+    assert own is not None
+    assert own.submodule_search_locations
+    (original,) = (Path(place) / "config_files/Arm/vela.ini" for place in own.submodule_search_locations)
+    text = original.read_text().replace("Ethos_U65_Embedded]\ncore_clock=500e6", "Mine]\ncore_clock=123e6")
+    (tmp_path / "mine.ini").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    target = find_target("ethosu:u65-256?system-config=Mine&memory-mode=Sram_Only&config=mine.ini")
+    assert isinstance(target, EthosUTarget)
+    found = target.compile(models("int8")).estimate
+    assert found is not None
+    assert (found.system, found.clock_hz) == ("Mine, Sram_Only", 123e6)
+    (tmp_path / "mine.ini").unlink()
+    with pytest.raises(TargetError, match=r"there is no file mine\.ini"):
+        target.compile(models("int8"))
+
+
+def test_a_section_that_the_file_does_not_have_is_an_error_with_velas_words(models: Models) -> None:
+    target = find_target("ethosu:u55-256?system-config=Ethos_U99")
+    assert isinstance(target, EthosUTarget)
+    with pytest.raises(TargetError, match=r"System_Config\.Ethos_U99 not found") as caught:
+        target.compile(models("int8"))
+    assert caught.value.fix == "see: vela --list-configs Arm/vela.ini"
+
+
+@pytest.mark.parametrize(
+    ("options", "problem", "fix"),
+    [
+        ("memory_mode=Sram_Only", "no option 'memory_mode'", "did you mean 'memory-mode'"),
+        ("config", "key=value", "system-config=NAME"),
+        ("memory-mode=a&memory-mode=b", "given twice", "memory-mode=NAME"),
+        ("config=mine.ini", "only with a system-config and a memory-mode", "config=FILE"),
+    ],
+)
+def test_options_that_vela_does_not_take_so_are_errors(options: str, problem: str, fix: str) -> None:
+    with pytest.raises(TargetError, match=problem) as caught:
+        find_target(f"ethosu:u55-256?{options}")
+    assert fix in str(caught.value.fix)
 
 
 def test_an_int8_model_runs_on_the_npu_whole(compiled: Compilation) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -20,13 +21,14 @@ from targets.proof import prove
 from targets.runtimes.npu import AHEAD, NPU, OPENVINO, OpenVinoTarget
 from targets.runtimes.npu_compiler import compiled
 from targets.runtimes.npu_engine import partitioned
-from targets.runtimes.npu_vendors import VENDORS, Vendor
+from targets.runtimes.npu_vendors import VENDORS, Vendor, installed, required
 from targets.sandbox import Sandbox
 from targets.target import Accelerator, Compiler, Family
 from tests.targets.conftest import Models
 from tests.targets.test_profiling import QUICK
 
 IMAGES = np.random.default_rng(5).uniform(0, 255, (6, 16, 16, 3)).astype(np.float32)
+INTEL = VENDORS["openvino"].distribution
 BOTH = pytest.mark.parametrize("target", [OPENVINO, AHEAD], ids=["jit", "aot"])
 needs_openvino = pytest.mark.skipif(
     not OPENVINO.check().available, reason=f"npu:openvino: {OPENVINO.check().why} ({OPENVINO.check().fix})"
@@ -146,6 +148,52 @@ def install(packages: Path, vendor: str, *, library: bytes | None) -> None:
         (folder / "data" / "libVendor.so").write_bytes(library)
 
 
+def distribution(packages: Path, name: str, version: str, *requires: str) -> None:
+    """The metadata of a package, as pip leaves it."""
+    folder = packages / f"{name.replace('-', '_')}-{version}.dist-info"
+    folder.mkdir()
+    lines = [
+        "Metadata-Version: 2.4",
+        f"Name: {name}",
+        f"Version: {version}",
+        *(f"Requires-Dist: {r}" for r in requires),
+    ]
+    (folder / "METADATA").write_text("\n".join(lines))
+    importlib.invalidate_caches()
+
+
+@needs_openvino
+def test_versions_that_were_not_made_for_one_another_are_told_with_the_one_to_install(packages: Path) -> None:
+    distribution(packages, "openvino", "2026.9.9")
+    found = OPENVINO.check()
+    made_for = required(INTEL, "openvino")
+    assert not found.available
+    assert found.why == f"openvino is 2026.9.9, {INTEL} {installed(INTEL)} was made for {made_for}"
+    assert found.fix == f"pip install openvino=={made_for}"
+    distribution(packages, INTEL, "9.9.9", "openvino==2026.9.9")
+    found = OPENVINO.check()
+    assert not found.available
+    assert f"{INTEL} 9.9.9: they must be the same version" in str(found.why)
+    assert "edgeres[npu]" in str(found.fix)
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("openvino==2026.3.1", "2026.3.1"),
+        ("openvino (==2026.3.1) ; python_version >= '3.10'", "2026.3.1"),
+        ("openvino>=2026.3.1", None),
+        ("openvino==2026.3.*", None),
+        ("openvino-telemetry==1", None),
+    ],
+)
+def test_a_required_version_is_one_only_where_it_is_named_exactly(
+    packages: Path, text: str, version: str | None
+) -> None:
+    distribution(packages, "some-plugin", "1", "numpy>=1", text)
+    assert required("some-plugin", "openvino") == version
+
+
 CHIPS = ["qualcomm:SM8750", "mediatek:MT6991", "google-tensor:Tensor_G5", "samsung:E9965"]
 
 
@@ -171,6 +219,23 @@ def test_a_package_that_was_installed_empty_is_told_from_one_that_is_absent(
     assert not found.available
     assert "installed empty" in str(found.why)
     assert "--force-reinstall" in str(found.fix)
+
+
+def test_the_family_tells_what_each_vendor_lacks_with_commands_that_can_be_run(
+    packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(packages, "qualcomm", library=None)
+    install(packages, "mediatek", library=b"one")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    found = NPU.check()
+    assert (found.available, found.version) == (True, "mediatek")
+    assert "OpenVINO is not installed" in str(found.why)
+    assert "no libraries of google-tensor, samsung" in str(found.why)
+    assert "installed empty: ai-edge-litert-sdk-qualcomm" in str(found.why)
+    own, absent, empty = str(found.fix).split("; ")
+    assert own.startswith("pip install 'edgeres[npu]'")
+    assert absent == "pip install ai-edge-litert-sdk-google-tensor ai-edge-litert-sdk-samsung-nightly"
+    assert empty.startswith("pip install --force-reinstall --no-cache-dir ai-edge-litert-sdk-qualcomm (")
 
 
 @pytest.mark.parametrize("chip", ["qualcomm:SM8750", "mediatek:MT6991"])
