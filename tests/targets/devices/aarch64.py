@@ -11,6 +11,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+from tests.targets.devices.server import run
+
 QEMU = shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
 PACKAGES = ("python3.11-minimal", "libpython3.11-stdlib", "libstdc++6", "libgcc-s1", "zlib1g", "libssl3", "libffi8")
 WHEELS = ("numpy", "ai-edge-litert<2.2")
@@ -20,7 +22,22 @@ PLATFORMS = ("manylinux2014_aarch64", "manylinux_2_27_aarch64", "manylinux_2_28_
 
 
 class Absent(Exception):  # noqa: N818 - a reason to skip
-    """A part of the userland cannot be had here."""
+    """A program, or a source of packages, that is not there. Whatever else fails is a failure."""
+
+
+NOT_THERE = (
+    "Unable to locate package",
+    "has no installation candidate",
+    "Failed to fetch",
+    "Could not resolve",
+    "Could not connect",
+    "Temporary failure",
+    "No matching distribution found",
+    "Failed to establish a new connection",
+    "Network is unreachable",
+    "No module named pip",
+)
+"""What apt, pip, and Python without pip print where a source cannot be reached, or lacks a package."""
 
 
 def make_userland(folder: Path) -> Path:
@@ -33,7 +50,7 @@ def make_userland(folder: Path) -> Path:
         raise Absent("qemu-aarch64-static is not installed: apt-get install qemu-user-static")
     root, python = folder / "root", folder / "python3"
     for package in _packages(folder):
-        _run("unpacking a package", "dpkg", "-x", package, root)
+        run(need("dpkg"), "-x", package, root)
     site = root / "usr" / "lib" / "python3" / "dist-packages"
     for wheel in _wheels(folder):
         with zipfile.ZipFile(wheel) as archive:
@@ -58,23 +75,33 @@ def _packages(folder: Path) -> list[Path]:
         "APT::Architectures": "arm64",
         "Debug::NoLocking": "1",
     }
-    apt = ["apt-get", "-qq", *(word for name, value in settings.items() for word in ("-o", f"{name}={value}"))]
-    _run("the lists of Debian's packages for arm64", *apt, "update")
-    _run("Debian's Python 3.11 for arm64", *apt, "-y", "--no-install-recommends", "-d", "install", *PACKAGES)
+    apt = [need("apt-get"), "-qq", *(word for name, value in settings.items() for word in ("-o", f"{name}={value}"))]
+    fetch("the lists of Debian's packages for arm64", *apt, "update")
+    fetch("Debian's Python 3.11 for arm64", *apt, "-y", "--no-install-recommends", "-d", "install", *PACKAGES)
     return sorted((cache / "archives").glob("*.deb"))
 
 
 def _wheels(folder: Path) -> list[Path]:
     platforms = [word for name in PLATFORMS for word in ("--platform", name)]
     words = ("--no-deps", "--python-version", "311", "--only-binary=:all:", *platforms, "-d", folder / "wheels")
-    _run("numpy and a runtime for aarch64", sys.executable, "-m", "pip", "download", "-q", *words, *WHEELS)
+    fetch("numpy and a runtime for aarch64", sys.executable, "-m", "pip", "download", "-q", *words, *WHEELS)
     return sorted((folder / "wheels").glob("*.whl"))
 
 
-def _run(what: str, *command: str | Path) -> None:
+def need(program: str) -> str:
+    found = shutil.which(program)
+    if found is None:
+        raise Absent(f"{program} is not installed")
+    return found
+
+
+def fetch(what: str, *command: str | Path, seconds: float = 500) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=500)
-    except (OSError, subprocess.TimeoutExpired) as problem:
-        raise Absent(f"{what}: {problem}") from problem
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired as problem:
+        raise Absent(f"{what}: its source does not answer within {seconds:g} s") from problem
     if done.returncode:
-        raise Absent(f"{what}: {done.stderr.strip()[-300:]}")
+        said = done.stderr.strip()[-2000:]
+        if any(words in said for words in NOT_THERE):
+            raise Absent(f"{what}: {said[-300:]}")
+        raise AssertionError(f"{what}: {command} ended with exit code {done.returncode}: {said}")

@@ -126,6 +126,8 @@ class Phone:
             transport.end()
 
     def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # else it goes on listening for the thread that accepts
         self._listener.close()
         self.unplug()
 

@@ -48,6 +48,20 @@ def images() -> np.ndarray:
     return np.random.default_rng(3).uniform(0, 255, (20, 16, 16, 3)).astype(np.float32)
 
 
+def test_only_what_is_not_there_is_a_reason_to_skip() -> None:
+    for words in ("E: Unable to locate package python3.11-minimal", "ERROR: No matching distribution found for numpy"):
+        with pytest.raises(aarch64.Absent, match="Python: "):
+            aarch64.fetch("Python", "sh", "-c", f"echo '{words}' >&2; exit 100")
+    with pytest.raises(aarch64.Absent, match="does not answer within"):
+        aarch64.fetch("Python", "sleep", "60", seconds=0.5)
+    with pytest.raises(aarch64.Absent, match="no-such-program is not installed"):
+        aarch64.need("no-such-program")
+    with pytest.raises(AssertionError, match="exit code 100: E: The value"):
+        aarch64.fetch("Python", "sh", "-c", "echo 'E: The value of the option is unknown' >&2; exit 100")
+    with pytest.raises(AssertionError):
+        aarch64.run(aarch64.need("dpkg"), "-x", "no-such-package.deb", "nowhere")
+
+
 def test_the_device_is_another_machine(device: SshDevice) -> None:
     environment = device.machine.describe()
     assert environment["machine"] == "aarch64"
