@@ -14,7 +14,7 @@ from edgeres.results import ArtifactResult, Result
 from edgeres.storage import write_bytes
 from targets import latency
 from targets.artifact import Artifact
-from targets.catalogue import about, available_target, find_target
+from targets.catalogue import about, available_target
 from targets.compression import compressed
 from targets.crew import open_in_turns
 from targets.devices import fleet
@@ -50,8 +50,7 @@ def profile(
     protocol, further = protocol or Protocol(max_rounds=MAX_ROUNDS), further or Further()
     environment = describe()  # before the measurement: afterwards the load is the measurement's own
     names = tuple(dict.fromkeys(targets))
-    fleet.require_targets(names)
-    require_targets([find_target(name) for name in names], further)
+    require_targets(fleet.require_targets(names), further)
 
     def measure(name: str) -> list[ArtifactResult]:
         target, told = available_target(name), fleet.stage(progress, name)

@@ -8,16 +8,18 @@ from __future__ import annotations
 import atexit
 import shutil
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edgeres.errors import ConfigError, EdgeresError, TargetError, suggestion
+from targets.devices import adb as client
 from targets.devices import benchmark_tool, phone
 from targets.devices.adb import INSTALL, PROGRAM, Adb, parse_serial
 from targets.devices.android_machine import AndroidMachine
 from targets.devices.android_target import TOLERANCES, AndroidTarget
 from targets.devices.benchmark_tool import Tool
+from targets.devices.deadline import Deadline
 from targets.devices.device import Device, Entry, Finding
 from targets.devices.inventory import shown
 from targets.devices.phone import Workspace
@@ -30,9 +32,12 @@ OPTIONS = (
     "delegate_options",
     "delegate_libraries",
     "fixed_performance",
+    "connect_s",
+    "timeout_s",
 )
 """Keys of an entry: the tool's file and its hash; a vendor's delegate for `npu`, its options (`key:value;key:value`)
-and further libraries (paths with `:` between them); `fixed_performance = "no"` leaves the clocks alone."""
+and further libraries (paths with `:` between them); `fixed_performance = "no"` leaves the clocks alone; seconds until
+the device is ready, and for one run of the tool."""
 
 USUAL = "cpu"
 _NEEDED_BYTES = 64 << 20
@@ -52,7 +57,11 @@ class AndroidDevice:
         self._entry, self.serial = entry, parse_serial(entry.url)
         if entry.options.get("fixed_performance", "yes") not in ("yes", "no"):
             raise ConfigError(f'{entry.name}: expected fixed_performance = "yes" or "no"', fix="correct it")
-        self.adb = Adb(self.serial, name=entry.name)
+        usual = client.PATIENCE
+        patience = replace(
+            usual, connect=entry.seconds("connect_s", usual.connect), run=entry.seconds("timeout_s", usual.run)
+        )
+        self.adb = Adb(self.serial, name=entry.name, patience=patience)
         self.guard = threading.RLock()
         self._workspace: Workspace | None = None
         self._lost = False
@@ -102,10 +111,11 @@ class AndroidDevice:
             return self._workspace
 
     def _prepared(self) -> Workspace:
-        self.adb.require_ready()
-        self.abi = shown(self.adb.shell("getprop", "ro.product.cpu.abi").text.strip())
+        deadline = Deadline(self.adb.patience.connect)
+        self.adb.require_ready(deadline)
+        self.abi = shown(self.adb.shell("getprop", "ro.product.cpu.abi", deadline=deadline).text.strip())
         self.tool = self._find_tool()
-        workspace = Workspace(self.adb, name=self.name)
+        workspace = Workspace(self.adb, name=self.name, deadline=deadline)
         atexit.register(workspace.close)
         try:
             self.adb.push(self.tool.content, f"{workspace.folder}/benchmark_model", executable=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -87,9 +86,8 @@ class AndroidMachine:
             try:
                 yield
             finally:
-                if held and workspace.alive:
-                    with suppress(EdgeresError):
-                        phone.release_performance(self._device.adb, workspace)
+                if held:
+                    phone.release_performance(workspace)
 
     @contextmanager
     def pinned(self, processes: Sequence[int | None], threads: int | None) -> Iterator[tuple[int, ...] | None]:
@@ -107,10 +105,10 @@ class AndroidMachine:
         """See `Machine.counters`: `throttled` counts the readings at which Android's thermal status was not 0."""
         self._read_heat()
         text = self._device.adb.script("cat /proc/uptime; cat /proc/pressure/cpu 2>/dev/null").text
-        waited = re.search(r"^some .*total=(\d+)", text, re.MULTILINE)
+        clock = phone.clock_s(text)
         return Counters(
-            clock_s=float(text.split()[0]),
-            waited_s=int(waited[1]) / 1e6 if waited else None,
+            clock_s=clock or 0.0,
+            waited_s=phone.waited_s(text) if clock else None,  # a share of the time, where that is known
             stolen=None,
             ticks=None,
             throttled=self._throttled,

@@ -39,10 +39,11 @@ _LOGGED = {"XNNPACK": "XNNPACK", "GPU": "the GPU delegate", "EXTERNAL": "the ext
 _MACHINES = {183: "arm64-v8a", 40: "armeabi-v7a", 62: "x86_64", 3: "x86"}
 """`e_machine` of an ELF file -> Android's name."""
 
-_FIELD = re.compile(r"(count|first|curr|min|max|avg|std|p5|median|p95)=(-?[\d.]+(?:e[+-]?\d+)?)")
-_TIMINGS = re.compile(r"Inference timings in us: Init: (\d+), First inference: (\d+), ")
+_REAL = r"-?[0-9]{1,19}(?:\.[0-9]{1,19})?(?:e[+-]?[0-9]{1,2})?"
+_FIELD = re.compile(rf"(count|first|curr|min|max|avg|std|p5|median|p95)=({_REAL})(?![\w.])")
+_TIMINGS = re.compile(r"Inference timings in us: Init: ([0-9]{1,19}), First inference: ([0-9]{1,19}), ")
 _MEMORY = re.compile(r"Memory footprint delta from the start of the tool \(MB\): init=([\d.e+-]+) overall=([\d.e+-]+)")
-_REPLACED = re.compile(r"Replacing (\d+)(?: out of (\d+))? node\(s\) with delegate \(([^)]*)\)")
+_REPLACED = re.compile(r"Replacing ([0-9]{1,9})(?: out of [0-9]{1,9})? node\(s\) with delegate \(([^)]*)\)")
 _APPLIED = re.compile(r"Explicitly applied (\S+) delegate, and the model graph will be (completely|partially)")
 _NOT_APPLIED = re.compile(r"Though (\S+) delegate is explicitly applied, the model graph will not be")
 _UNKNOWN = re.compile(r"Unconsumed cmdline flags: (.*)")
@@ -160,7 +161,7 @@ def parse_report(text: str, *, runs: int) -> Report:
         raise TargetError("the output of benchmark_model is not whole", details=last_lines(text), fix="measure again")
     measured, memory = blocks[-1], _MEMORY.search(text)
     least, greatest = measured.get("min", measured.get("curr", 0)), measured.get("max", measured.get("curr", 0))
-    if measured["count"] != runs or not 0 < least <= measured.get("curr", 0) <= greatest:
+    if measured.get("count") != runs or not 0 < least <= measured.get("curr", 0) <= greatest:
         found = " ".join(f"{name}={value:g}" for name, value in measured.items())
         problem = f"benchmark_model tells of runs that make no sense, or are too short for its clock: {found}"
         raise TargetError(problem, details=[f"expected {runs} runs of at least 1 us"], fix="measure again")
@@ -198,7 +199,7 @@ def _megabytes(text: str) -> int:
 def _replaced(text: str) -> dict[str, int]:
     found: Counter[str] = Counter()
     for match in _REPLACED.finditer(text):
-        found[match[3]] += int(match[1])
+        found[match[2]] += int(match[1])
     return dict(found)
 
 

@@ -146,13 +146,13 @@ class Connection:
         """Why it ended; empty while it has not."""
         return self._lost
 
-    def program(self, command: str) -> Program:
+    def program(self, command: str, *, seconds: float) -> Program:
         """Start a program: `command` is what the user's shell there gets.
 
         Raises:
-            TargetError: the server does not start it.
+            TargetError: the server does not start it, or not in time.
         """
-        return Program(self, command, seconds=self._login.seconds)
+        return Program(self, command, seconds=seconds)
 
     async def process(self, command: str, requests: int, replies: int) -> asyncssh.SSHClientProcess[bytes]:
         """Start it with two pipes: it reads what `requests` gives, and writes to `replies`."""
@@ -178,7 +178,8 @@ class Program:
         except (library().Error, OSError, asyncio.TimeoutError, FutureTimeout) as problem:
             for pipe in (theirs, self.requests, self.replies, answers):
                 _close(pipe)
-            why = connection.why or _sentence(problem)
+            late = isinstance(problem, (asyncio.TimeoutError, FutureTimeout))
+            why = connection.why or ("no answer in time" if late else _sentence(problem))
             raise TargetError(f"the device starts no program: {why}", fix="try to log in there by hand") from problem
         self._ended = asyncio.run_coroutine_threadsafe(self._watch(), _loop())
 

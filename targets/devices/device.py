@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -9,6 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 from edgeres.errors import ConfigError, TargetError, suggestion
 from targets.machine import Machine
 from targets.target import Availability, Target
+
+MOST_SECONDS = 86400
+"""The longest time limit that an entry can set: a day."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,21 @@ class Entry:
             if name not in known:
                 problem = f"the device '{self.name}' has an unknown key '{name}' ({self.scheme}:// devices)"
                 raise ConfigError(problem, fix=suggestion(name, known))
+
+    def seconds(self, key: str, usual: float) -> float:
+        """The time limit under a key, `usual` where there is none.
+
+        Raises:
+            ConfigError: it is no number of seconds, or out of range.
+        """
+        text = self.options.get(key)
+        if text is None:
+            return usual
+        found = float(text) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) else 0.0
+        if not 1 <= found <= MOST_SECONDS:
+            problem = f"{self.name}: expected {key} in 1…{MOST_SECONDS} seconds, found {text[:40]!r}"
+            raise ConfigError(problem, fix=f'{key} = "{usual:g}" is the usual')
+        return found
 
 
 @dataclass(frozen=True)

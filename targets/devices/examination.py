@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from edgeres.errors import ConfigError
-from targets.devices.device import Finding
+from targets.devices.device import Device, Finding
+from targets.devices.fleet import unexpected
 from targets.devices.inventory import inventory_path, read_inventory
 from targets.devices.opened import device_named
 
@@ -25,4 +26,13 @@ def examine(names: Sequence[str]) -> dict[str, list[Finding]]:
     if len(devices) == 1:  # in this thread, where somebody can be asked for a password
         return {chosen[0]: devices[0].examine()}
     with ThreadPoolExecutor(len(devices)) as threads:
-        return dict(zip(chosen, threads.map(lambda device: device.examine(), devices), strict=True))
+        return dict(zip(chosen, threads.map(_examined, devices), strict=True))
+
+
+def _examined(device: Device) -> list[Finding]:
+    """What is found; of a device that answers what nobody expected, that: the others' findings are not lost with it."""
+    try:
+        return device.examine()
+    except Exception as bug:  # noqa: BLE001 - whatever it is
+        error = unexpected(bug)
+        return [Finding("connection", error.message, error.fix, problem=True)]

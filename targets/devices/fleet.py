@@ -48,25 +48,45 @@ def placed(targets: Sequence[str], devices: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{device}/{target}" for device in names for target in dict.fromkeys(targets))
 
 
-def require_targets(targets: Sequence[str]) -> None:
+def require_targets(targets: Sequence[str]) -> list[Target]:
     """Refuse targets that are unknown, or that cannot run here or on the only device, before minutes are spent.
 
-    Of several devices, some may fail. Somebody can be asked for the password of a single one, which is connected here.
+    Of several devices, some may fail, or know no target of that name: those that are known are returned. Somebody can
+    be asked for the password of a single one, which is connected here.
 
     Raises:
         TargetError, ConfigError: says why, and what to do.
     """
+    devices = {placed[0] for name in targets if (placed := split_device(name))}
+    found: list[Target] = []
+    refused: list[TargetError] = []
     for name in targets:
-        target = find_target(name)
+        try:
+            target = find_target(name)
+        except TargetError as error:
+            if len(devices) < 2 or not split_device(name):
+                raise
+            refused.append(error)
+            continue
         if len(targets) == 1 or not isinstance(target, DeviceTarget):
             require_available(target)
+        found.append(target)
+    if refused and not found:
+        raise refused[0]
+    return found
+
+
+def unexpected(bug: Exception) -> TargetError:
+    """What a device did that this program is not prepared for, as a device's failure."""
+    text = f"an unexpected {type(bug).__name__}: {str(bug)[:300]}"
+    return TargetError(text, fix="use this device alone, and report what is printed then")
 
 
 def spread(targets: Sequence[str], measure: Callable[[str], T], failed: Callable[[str, EdgeresError], T]) -> list[T]:
     """Measure on every target; in the order of the targets, what `measure` gives, or `failed` of a device's error.
 
     Raises:
-        EdgeresError: what a target on this machine raises, or the only device.
+        Exception: what a target on this machine raises, or the only device.
     """
     groups: dict[str | None, list[str]] = {}
     for target in targets:
@@ -78,10 +98,12 @@ def spread(targets: Sequence[str], measure: Callable[[str], T], failed: Callable
         for target in own:
             try:
                 found[target] = measure(target)
-            except EdgeresError as error:  # noqa: PERF203 - each target on its own
+            except Exception as problem:  # noqa: PERF203 - each target on its own, whatever it is
                 if len(targets) == 1:
                     raise
+                error = problem if isinstance(problem, EdgeresError) else unexpected(problem)
                 _log.warning("%s: %s", target, error.message)
+                _log.debug("where it came from", exc_info=problem)
                 found[target] = failed(target, error)
 
     _side_by_side([partial(on_device, own) for own in groups.values()])

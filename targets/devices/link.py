@@ -18,13 +18,17 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 from edgeres.errors import TargetError
+from targets.devices.deadline import Deadline
 from targets.devices.device import ConnectionLost
 from targets.devices.runner import ALIVE, MARK, READY, SILENCE_SECONDS
 from targets.messages import Message, MessageError, pack, unpack
 from targets.sandbox import raised
 
-GRACE_SECONDS = 5.0
-"""How much longer a call is waited for than what runs on the device may take."""
+GRACE_SECONDS = 3.0
+"""How much longer a call is waited for than what runs on the device may take: an error is told within five."""
+
+TIDY_SECONDS = 0.5
+"""What runs on the device may take for a call that only tidies up."""
 
 _ALIVE_SECONDS = SILENCE_SECONDS / 4
 _LOOK_SECONDS = 0.5
@@ -56,19 +60,18 @@ class Link:
         os.set_blocking(replies, False)
         self._threads = [Thread(target=work, daemon=True) for work in (self._receive_all, self._say_alive)]
 
-    def begin(self, sources: bytes, *, seconds: float) -> str:
+    def begin(self, sources: bytes, deadline: Deadline) -> str:
         """Send the sources and wait until they run; returns the version of Python there.
 
         Raises:
             TargetError: they do not run, or not in time.
         """
-        deadline = time.monotonic() + seconds
         self._threads[0].start()
         with self._sending:
-            self._send(memoryview(sources), deadline)
-        message = self._wait(self._ready, "begin", deadline - time.monotonic())
+            self._send(memoryview(sources), deadline=deadline)
+        message = self._wait(self._ready, "begin", deadline)
         self._threads[1].start()
-        return str(message.header["values"].get(READY))
+        return str(message.header.get("values", {}).get(READY))
 
     def call(
         self, method: str, *blobs: bytes | memoryview, arguments: dict[str, Any] | None = None, seconds: float
@@ -89,21 +92,21 @@ class Link:
         pieces = pack({"id": number, "method": method, "arguments": arguments or {}}, blobs)
         with self._sending:
             for piece in pieces:
-                self._send(memoryview(piece).cast("B"), None)
-        message = self._wait(future, method, seconds + GRACE_SECONDS)
+                self._send(memoryview(piece).cast("B"), pause=min(seconds, SILENCE_SECONDS))
+        message = self._wait(future, method, Deadline(seconds + GRACE_SECONDS))
         if (error := message.header.get("error")) is not None:
             text = f"the runner on {self._name} failed during '{method}': {error.get('kind')}: {error.get('message')}"
             raise raised(error) or TargetError(text, details=self._ending()[1])
         return message.header["values"], message.blobs
 
-    def _wait(self, future: Future[Message], method: str, seconds: float) -> Message:
+    def _wait(self, future: Future[Message], method: str, deadline: Deadline) -> Message:
         try:
-            return future.result(max(0.0, seconds))
+            return future.result(deadline.left)
         except ConnectionLost as lost:
             raise self._lost(method) from lost
         except FutureTimeout:
             self.close()
-            problem = f"no answer from {self._name} to '{method}' within {seconds:.0f} s"
+            problem = f"no answer from {self._name} to '{method}' within {deadline.seconds:.0f} s"
             raise TargetError(problem, fix="look whether the device hangs, or is out of memory") from None
         except BaseException:  # an interruption: whoever asked is gone
             self.close()
@@ -115,10 +118,10 @@ class Link:
             f"{self._name}: {how} during '{method}'", details=lines, fix="look at the device, and try again"
         )
 
-    def _send(self, rest: memoryview, deadline: float | None) -> None:
-        """Write it all; the other side may not pause for longer than silence is accepted."""
+    def _send(self, rest: memoryview, *, pause: float = SILENCE_SECONDS, deadline: Deadline | None = None) -> None:
+        """Write it all by the deadline; without one, the other side may not pause for longer than so many seconds."""
         while rest and not self._closed.is_set():
-            limit = SILENCE_SECONDS if deadline is None else max(0.0, deadline - time.monotonic())
+            limit = pause if deadline is None else deadline.left
             try:
                 if not self._until_ready(self._requests, select.POLLOUT, limit):
                     break
@@ -187,7 +190,7 @@ class Link:
                 return
             with self._sending:
                 for piece in pack({"id": next(self._ids), "method": ALIVE, "arguments": {}}):
-                    self._send(memoryview(piece).cast("B"), None)
+                    self._send(memoryview(piece).cast("B"))
 
     def _end(self) -> None:
         """Fail all calls that wait, and let the threads and the other side go."""

@@ -6,18 +6,19 @@ import re
 import secrets
 import select
 import subprocess
-import time
 from contextlib import suppress
 from typing import Any
 
 from edgeres.errors import EdgeresError, TargetError
-from targets.devices import adb as client
-from targets.devices.adb import Adb
+from targets.devices.adb import Adb, TimedOut
+from targets.devices.deadline import Deadline
 from targets.devices.inventory import shown
 
 ROOT = "/data/local/tmp"
 _FOLDER = re.compile(r"/data/local/tmp/edgeres\.[A-Za-z0-9]{6}")
-_END_SECONDS = 3.0
+_TIDY_SECONDS = 2.0
+_END_SECONDS = 2.5
+"""Tidying up, and all of the end: an error is told within its time limit and five seconds."""
 
 _GUARD = f"""umask 077
 d=$(mktemp -d {ROOT}/edgeres.XXXXXX) || {{ echo "%s failed"; exit 1; }}
@@ -45,6 +46,9 @@ _PROPERTIES = {
     "ro.product.cpu.abi": "abi",
 }
 
+_WHOLE = r"([0-9]{1,19})"
+"""A number in a device's text, of 64 bits at most: Python refuses to read thousands of digits."""
+
 _THERMAL = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
 """Android's names of its thermal states, by number."""
 
@@ -64,31 +68,34 @@ _PARTS = {
 class Workspace:
     """A private folder on the device. Whatever ends first, this program, the connection or a `with`: it is removed."""
 
-    def __init__(self, adb: Adb, *, name: str) -> None:
+    def __init__(self, adb: Adb, *, name: str, deadline: Deadline) -> None:
         """Make it.
 
         Raises:
-            TargetError: it cannot be made.
+            TargetError: it cannot be made, or not in time.
         """
         self._adb, word = adb, secrets.token_hex(8)
         self._closed = False
         self._guard = adb.open(_GUARD.replace("%s", word))
-        line = self._line(word)
+        line = self._line(word, deadline)
         self.folder = line.partition(" ")[2]
         if not _FOLDER.fullmatch(self.folder):
-            self._end()
+            self._end(_END_SECONDS)
+            if not deadline.left:
+                text = f"{name}: the device's shell has not answered within {deadline.seconds:g} s"
+                raise TimedOut(text, fix="see whether the device hangs; plug it in again")
             problem = f"{name}: no private folder can be made in {ROOT} on the device"
             raise TargetError(problem, fix=f"free some storage there; see: adb -s {adb.serial} shell df {ROOT}")
 
-    def _line(self, word: str) -> str:
+    def _line(self, word: str, deadline: Deadline) -> str:
         """The line with our word, for which it is waited."""
-        deadline = time.monotonic() + client.CONNECT_SECONDS
         output, found = self._guard.stdout, b""
         if output is None:
             raise RuntimeError("the guard was started without a pipe")
-        while time.monotonic() < deadline:
-            ready, _, _ = select.select([output], [], [], 0.1)
-            if ready:
+        waiting = select.poll()  # not `select`, which knows no descriptor above 1,023
+        waiting.register(output, select.POLLIN)
+        while deadline.left:
+            if waiting.poll(100):
                 piece = output.buffer.raw.read(4096)  # type: ignore[attr-defined]
                 found += piece or b""
                 if not piece or (word.encode() in found and found.endswith(b"\n")):
@@ -101,22 +108,29 @@ class Workspace:
         """Whether the connection that it lives on still is."""
         return self._guard.poll() is None
 
+    def tidy(self, script: str) -> None:
+        """Run a script that tidies up in it, where the device answers; where not, its end does so too."""
+        if self.alive and self._adb.answers:
+            with suppress(EdgeresError):
+                self._adb.script(script, deadline=Deadline(_TIDY_SECONDS))
+
     def close(self) -> None:
         """Remove it, where the device can be reached."""
         if self._closed:
             return
         self._closed = True
-        self._end()
+        deadline = Deadline(_END_SECONDS)
+        self._end(_END_SECONDS / 2)
         if _FOLDER.fullmatch(self.folder):
             with suppress(EdgeresError):
-                self._adb.script(f"rm -rf {self.folder}", seconds=_END_SECONDS)
+                self._adb.script(f"rm -rf {self.folder}", deadline=deadline)
 
-    def _end(self) -> None:
+    def _end(self, seconds: float) -> None:
         with suppress(OSError):
             if self._guard.stdin is not None:
                 self._guard.stdin.close()
         try:
-            self._guard.wait(_END_SECONDS)
+            self._guard.wait(seconds)
         except subprocess.TimeoutExpired:
             self._guard.kill()
             self._guard.wait()
@@ -171,7 +185,7 @@ def conditions(state: dict[str, str]) -> dict[str, Any]:
 
 def thermal_status(text: str) -> int | None:
     """Android's thermal status, 0 where nothing is throttled; None where it does not say."""
-    found = re.search(r"Thermal Status: (\d+)", text)
+    found = re.search(rf"Thermal Status: {_WHOLE}\b", text)
     return int(found[1]) if found else None
 
 
@@ -183,11 +197,12 @@ def thermal_name(text: str) -> str | None:
 
 def battery(text: str) -> dict[str, Any] | None:
     """Level in percent, temperature in degrees Celsius, and whether it is charged."""
-    level, heat = re.search(r"^\s*level: (\d+)", text, re.M), re.search(r"^\s*temperature: (-?\d+)", text, re.M)
+    level = re.search(rf"^\s*level: {_WHOLE}\b", text, re.M)
+    heat = re.search(rf"^\s*temperature: (-?){_WHOLE}\b", text, re.M)
     if level is None:
         return None
     charged = re.search(r"^\s*(?:AC|USB|Wireless|Dock) powered: true", text, re.M) is not None
-    return {"percent": int(level[1]), "celsius": int(heat[1]) / 10 if heat else None, "charging": charged}
+    return {"percent": int(level[1]), "celsius": int(heat[1] + heat[2]) / 10 if heat else None, "charging": charged}
 
 
 def screen(text: str) -> str | None:
@@ -213,13 +228,9 @@ def hold_performance(adb: Adb, workspace: Workspace) -> bool:
     return True
 
 
-def release_performance(adb: Adb, workspace: Workspace) -> None:
-    """Let go of the clocks.
-
-    Raises:
-        TargetError: the device does not answer; then its guard does so.
-    """
-    adb.script(f"cmd power set-fixed-performance-mode-enabled false; rm -f {workspace.folder}/fixed")
+def release_performance(workspace: Workspace) -> None:
+    """Let go of the clocks."""
+    workspace.tidy(f"cmd power set-fixed-performance-mode-enabled false; rm -f {workspace.folder}/fixed")
 
 
 def loop_ms(adb: Adb) -> float:
@@ -229,22 +240,33 @@ def loop_ms(adb: Adb) -> float:
         ConnectionLost, TargetError: the device does not answer, or has no clock of nanoseconds.
     """
     done = adb.script("date +%s%N; i=0; while [ $i -lt 4000 ]; do i=$((i+1)); done; date +%s%N")
-    times = [int(line) for line in done.text.split() if line.isdecimal()]
+    times = [number for line in done.text.split() if (number := _number(line)) is not None]
     if len(times) != 2 or times[1] <= times[0]:
         raise TargetError("the device's clock does not count nanoseconds", details=done.lines)
     return (times[1] - times[0]) / 1e6
 
 
+def clock_s(text: str) -> float | None:
+    """Seconds since the device started, from `/proc/uptime`; None where it cannot be read."""
+    return _first_float(text)
+
+
+def waited_s(text: str) -> float | None:
+    """Seconds in which some task waited for a CPU, from `/proc/pressure/cpu`; None where it does not count them."""
+    found = re.search(rf"^some .*total={_WHOLE}\b", text, re.M)
+    return int(found[1]) / 1e6 if found else None
+
+
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.strip().isdecimal() else None
+    found = re.fullmatch(rf"\s*{_WHOLE}\s*", text or "")
+    return int(found[1]) if found else None
 
 
 def _first_float(text: str | None) -> float | None:
-    with suppress(ValueError, IndexError):
-        return float((text or "").split()[0])
-    return None
+    found = re.match(r"\s*([0-9]{1,15}(?:\.[0-9]{1,15})?)(?:\s|$)", text or "")
+    return float(found[1]) if found else None
 
 
 def _memory(text: str) -> int | None:
-    found = re.search(r"MemTotal:\s*(\d+) kB", text)
+    found = re.search(rf"MemTotal:\s*{_WHOLE} kB", text)
     return int(found[1]) * 1024 if found else None

@@ -50,6 +50,7 @@ class RemoteTarget:
             ModelError: it does not map one image to one row of scores.
             TargetError: the device cannot be reached, refuses the model, or dies on it.
         """
+        limits = limits or Limits(seconds=self.device.call_seconds)
         return self.inner.open(model, threads=threads, limits=limits, launch=partial(RemoteSandbox, self.device))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from edgeres.errors import EdgeresError, TargetError
 from edgeres.records import decode
 from targets.conditions import Counters, Watch
-from targets.devices.link import Answered
+from targets.devices.link import TIDY_SECONDS, Answered
 from targets.devices.remote_sandbox import RemoteSandbox, Served
 from targets.machine import Block, Times
 from targets.target import Session
@@ -69,7 +69,7 @@ class RemoteMachine:
             self.locked = False
             if not link.closed:
                 with suppress(EdgeresError):
-                    link.call("unlock", seconds=60.0)
+                    link.call("unlock", seconds=TIDY_SECONDS)
 
     @contextmanager
     def pinned(self, processes: Sequence[int | None], threads: int | None) -> Iterator[tuple[int, ...] | None]:
@@ -130,6 +130,8 @@ def _unfolded(found: Answered, orders: Sequence[Sequence[int]], *, name: str) ->
     if (
         not isinstance(counts, list)
         or not isinstance(references, list)
+        or not all(type(count) is int and count > 0 for count in counts)
+        or not all(isinstance(reference, (int, float)) for reference in references)
         or (len(counts), len(references), sum(counts)) != (len(places), len(orders), len(times))
         or not (times > 0).all()
     ):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from edgeres.errors import EdgeresError, TargetError
 from edgeres.storage import sha256_bytes
 from targets.devices.device import ConnectionLost, Device
-from targets.devices.link import Answered, Link
+from targets.devices.link import TIDY_SECONDS, Answered, Link
 from targets.sandbox import Limits
 from targets.target import Availability
 
@@ -24,8 +24,6 @@ REPEATABLE = ("load", "infer", "plan", "memory", "first")
 ATTEMPTS = 3
 """How often one call is tried, each time on a new connection."""
 
-_CLOSE_SECONDS = 10.0
-
 _log = logging.getLogger(__name__)
 
 
@@ -35,6 +33,10 @@ class Served(Device, Protocol):
     @property
     def machine(self) -> RemoteMachine:
         """See `Device.machine`."""
+
+    @property
+    def call_seconds(self) -> float:
+        """How long one call of a runtime there may take."""
 
     def linked(self) -> Link:
         """The present connection to the runner, made where there is none."""
@@ -146,4 +148,4 @@ class RemoteSandbox:
         self._device.machine.sandboxes.pop(self._process, None)
         if self._link is not None and not self._link.closed:
             with suppress(EdgeresError):
-                self._link.call("close", arguments={"process": self._process}, seconds=_CLOSE_SECONDS)
+                self._link.call("close", arguments={"process": self._process}, seconds=TIDY_SECONDS)

@@ -22,15 +22,18 @@ from edgeres.errors import ConfigError, EdgeresError, TargetError
 from edgeres.storage import sha256_bytes
 from targets.devices.address import parse_address
 from targets.devices.connection import Connection, Login, Program, Refused, Unreachable, library, usual_known_hosts
+from targets.devices.deadline import Deadline
 from targets.devices.device import ConnectionLost, Device, Entry, Finding
 from targets.devices.link import Answered, Link
 from targets.devices.remote import RemoteTarget, remote_target
 from targets.devices.remote_machine import RemoteMachine
 from targets.devices.sources import DAMAGED, OLDEST, RECEIVER, TOO_OLD, packed
+from targets.sandbox import Limits
 from targets.target import Availability
 
-OPTIONS = ("python", "password_env", "known_hosts")
-"""Keys of an entry: the Python to run there, the environment variable with the password, a file of host keys."""
+OPTIONS = ("python", "password_env", "known_hosts", "connect_s", "timeout_s")
+"""Keys of an entry: the Python to run there, the environment variable with the password, a file of host keys; seconds
+for a connection, and for one call of a runtime there."""
 
 PYTHON = "python3"
 _NEEDED_BYTES = 64 << 20
@@ -42,11 +45,12 @@ class NotStarted(TargetError):  # noqa: N818 - a state of a device
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds: for a connection and for the start of the runner on it, and for connecting again after a loss."""
+    """Seconds: for a connection with the start of the runner on it; for connecting again after a loss; for a call."""
 
     connect: float = 15.0
     reconnect: float = 30.0
     pause: float = 1.0
+    call: float = Limits.seconds
 
 
 class SshDevice:
@@ -65,7 +69,7 @@ class SshDevice:
             raise ConfigError(
                 f"{entry.name}: expected the path of a Python, found {self._python!r}", fix="python = PATH"
             )
-        self._patience, self._sources = patience or Patience(), packed(extra)
+        self.patience, self._sources = patience or _patience(entry), packed(extra)
         self._guard = threading.RLock()
         self._connection: Connection | None = None
         self._link: Link | None = None
@@ -82,6 +86,11 @@ class SshDevice:
     def machine(self) -> RemoteMachine:
         """See `Device.machine`."""
         return self._machine
+
+    @property
+    def call_seconds(self) -> float:
+        """See `Served.call_seconds`."""
+        return self.patience.call
 
     def target(self, name: str) -> RemoteTarget:
         """See `Device.target`."""
@@ -107,7 +116,7 @@ class SshDevice:
             if self._link is not None and self._link.closed:
                 self.restore(self._link)
             if self._link is None:
-                self._link = self._connect()
+                self._link = self._connect(self.patience.connect)
             return self._link
 
     def restore(self, lost: Link) -> None:
@@ -120,54 +129,56 @@ class SshDevice:
             if self._link is not lost:  # another thread has done so
                 return
             self._disconnect()
-            deadline = time.monotonic() + self._patience.reconnect
+            deadline = Deadline(self.patience.reconnect)
             while (link := self._connected_again(deadline)) is None:
-                time.sleep(self._patience.pause)
+                time.sleep(self.patience.pause)
             self._link = link
             self.reconnects += 1
 
-    def _connected_again(self, deadline: float) -> Link | None:
+    def _connected_again(self, deadline: Deadline) -> Link | None:
         """None where the device cannot be reached, and there is time left to try again."""
         try:
-            return self._connect()
+            return self._connect(min(self.patience.connect, deadline.left))
         except (Unreachable, ConnectionLost) as problem:
-            if time.monotonic() + self._patience.pause < deadline:
+            if deadline.left > self.patience.pause:
                 return None
             text = f"the connection to {self.name} was lost, and cannot be made again: {problem.message}"
             raise TargetError(text, details=problem.details, fix=problem.fix) from problem
 
-    def _connect(self) -> Link:
+    def _connect(self, seconds: float) -> Link:
+        """Log in with a key or the given password; where neither does, with one that whoever sits here is asked for."""
         library()
         self._disconnect()
-        self._connection = self._enter()
+        try:
+            return self._begun(Deadline(seconds))
+        except Refused:
+            at_terminal = sys.stdin.isatty() and threading.current_thread() is threading.main_thread()
+            if self._password() is not None or not at_terminal:
+                raise
+            self._asked = getpass.getpass(f"password of {self._address}: ")
+            return self._begun(Deadline(seconds))
+
+    def _begun(self, deadline: Deadline) -> Link:
+        listed = self._entry.options.get("known_hosts")
+        files = (Path(listed).expanduser(),) if listed else usual_known_hosts()
+        self._connection = Connection(Login(self._address, files, self._password(), deadline.seconds))
         sources = self._sources
         words = [self._python, "-c", RECEIVER, str(len(sources)), sha256_bytes(sources)]
-        program = self._connection.program(" ".join(map(shlex.quote, words)))
+        program = self._connection.program(" ".join(map(shlex.quote, words)), seconds=deadline.left)
         link = Link(program.requests, program.replies, name=self.name, ending=program.ending)
         try:
-            link.begin(sources, seconds=self._patience.connect)
+            link.begin(sources, deadline)
         except TargetError as problem:
             link.close()
             raise self._not_started(program, problem) from problem
         return link
 
-    def _enter(self) -> Connection:
-        """Log in with a key or the given password; where neither does, with one that whoever sits here is asked for."""
+    def _password(self) -> str | None:
         variable = self._entry.options.get("password_env")
         password = self._asked or (os.environ.get(variable) if variable else None)
         if variable and password is None:
             raise ConfigError(f"{self.name}: the variable {variable} has no password", fix=f"export {variable}=…")
-        listed = self._entry.options.get("known_hosts")
-        files = (Path(listed).expanduser(),) if listed else usual_known_hosts()
-        seconds = self._patience.connect
-        try:
-            return Connection(Login(self._address, files, password, seconds))
-        except Refused:
-            at_terminal = sys.stdin.isatty() and threading.current_thread() is threading.main_thread()
-            if password is not None or not at_terminal:
-                raise
-            self._asked = getpass.getpass(f"password of {self._address}: ")
-            return Connection(Login(self._address, files, self._asked, seconds))
+        return password
 
     def _not_started(self, program: Program, problem: TargetError) -> TargetError:
         """Why the runner did not start, as far as its last words tell."""
@@ -268,6 +279,14 @@ class SshDevice:
                 link.close()
             if connection is not None:
                 connection.close()
+
+
+def _patience(entry: Entry) -> Patience:
+    """The time limits of an entry; a device that connects slowly does so after a loss, too."""
+    usual = Patience()
+    connect = entry.seconds("connect_s", usual.connect)
+    call = entry.seconds("timeout_s", usual.call)
+    return Patience(connect=connect, reconnect=max(usual.reconnect, 2 * connect), call=call)
 
 
 def _governor(name: str | None) -> tuple[str | None, bool]:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgeres.errors import ConfigError, EdgeresError, TargetError
+from edgeres.errors import ConfigError, TargetError
 from edgeres.records import encode
 from edgeres.results import Operators
 from edgeres.storage import sha256_bytes
 from targets.devices import benchmark_tool
 from targets.devices.adb import TimedOut
 from targets.devices.benchmark_tool import RUNS, Call, Report
+from targets.devices.deadline import Deadline
 from targets.devices.device import ConnectionLost
 from targets.devices.inventory import shown
 from targets.devices.link import Answered
@@ -25,9 +25,6 @@ from targets.target import Signature
 
 if TYPE_CHECKING:
     from targets.devices.android_target import AndroidTarget
-
-RUN_SECONDS = 120.0
-"""How long one invocation may take."""
 
 _WARM_UP = (1, 0.1)
 _MOST_SECONDS = 60.0
@@ -53,7 +50,7 @@ class ToolRuns:
     def __init__(self, target: AndroidTarget, graph: Graph, engine: str, *, limits: Limits | None = None) -> None:
         del engine
         self._target, self._device, self._graph = target, target.device, graph
-        self._seconds = limits.seconds if limits is not None else RUN_SECONDS
+        self._limits = limits
         self._workspace = self._device.workspace()
         self._count, self._closed = 0, False
         self.operators: Operators | None = None
@@ -126,18 +123,12 @@ class ToolRuns:
             self._device.adb.push(content, f"{self._workspace.folder}/{name}")
         return benchmark_tool.target_flags("npu", delegate=path, options=options)
 
-    def _run(
-        self,
-        runs: int,
-        *,
-        warm_up: tuple[int, float] = (1, 0),
-        extra: tuple[str, ...] = (),
-        seconds: float | None = None,
-    ) -> Report:
+    def _run(self, runs: int, *, warm_up: tuple[int, float] = (1, 0), extra: tuple[str, ...] = ()) -> Report:
         """One invocation, which has to end well, and to print all that it should."""
+        adb, mark = self._device.adb, f"{self._workspace.folder}/tool.pid"
         words = self._invocation.words(runs=runs, warm_up=warm_up, seconds=_MOST_SECONDS, extra=extra)
-        limit = seconds or self._seconds
-        done = self._device.adb.shell("sh", "-c", _STARTED, f"{self._workspace.folder}/tool.pid", *words, seconds=limit)
+        deadline = Deadline(self._limits.seconds if self._limits is not None else adb.patience.run)
+        done = adb.shell("sh", "-c", _STARTED, mark, *words, deadline=deadline)
         if done.code:
             how = _ENDINGS.get(done.code, f"it ended with exit code {done.code}")
             details = benchmark_tool.last_lines(done.text)
@@ -217,9 +208,7 @@ class ToolRuns:
             return
         self._closed = True
         self._device.machine.running.pop(self._number, None)
-        if self._workspace.alive:
-            with suppress(EdgeresError):
-                self._device.adb.script(f"rm -f {self._path('')}*", seconds=10)
+        self._workspace.tidy(f"rm -f {self._path('')}*")
 
 
 def _signature(entry: Tensor, result: Tensor) -> Signature:

@@ -16,6 +16,7 @@ import pytest
 from filelock import FileLock
 
 from edgeres.storage import sha256_bytes
+from tests.targets.devices.server import run
 
 QEMU = shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
 PLATFORMS = ("manylinux2014_aarch64", "manylinux_2_27_aarch64", "manylinux_2_28_aarch64")
@@ -45,7 +46,22 @@ BULLSEYE_BEFORE_LITERT = Debian("bullseye", "3.9", ("numpy<2", "tflite-runtime==
 
 
 class Absent(Exception):  # noqa: N818 - a reason to skip
-    """A part of the userland cannot be had here."""
+    """A program, or a source of packages, that is not there. Whatever else fails is a failure."""
+
+
+NOT_THERE = (
+    "Unable to locate package",
+    "has no installation candidate",
+    "Failed to fetch",
+    "Could not resolve",
+    "Could not connect",
+    "Temporary failure",
+    "No matching distribution found",
+    "Failed to establish a new connection",
+    "Network is unreachable",
+    "No module named pip",
+)
+"""What apt, pip, and Python without pip print where a source cannot be reached, or lacks a package."""
 
 
 def kept_userland(debian: Debian, cache: pytest.Cache | None) -> Path:
@@ -68,7 +84,7 @@ def _make(folder: Path, debian: Debian) -> None:
         raise Absent("qemu-aarch64-static is not installed: apt-get install qemu-user-static")
     root, python = folder / "root", folder / "python3"
     for package in _packages(folder, debian):
-        _run("unpacking a package", "dpkg", "-x", package, root)
+        run(need("dpkg"), "-x", package, root)
     site = root / "usr" / "lib" / "python3" / "dist-packages"
     for wheel in _wheels(folder, debian):
         with zipfile.ZipFile(wheel) as archive:
@@ -95,17 +111,17 @@ def _packages(folder: Path, debian: Debian) -> list[Path]:
         "APT::Architectures": "arm64",
         "Debug::NoLocking": "1",
     }
-    apt = ["apt-get", "-qq", *(word for name, value in settings.items() for word in ("-o", f"{name}={value}"))]
-    _run(f"the lists of {debian.release}'s packages for arm64", *apt, "update")
+    apt = [need("apt-get"), "-qq", *(word for name, value in settings.items() for word in ("-o", f"{name}={value}"))]
+    fetch(f"the lists of {debian.release}'s packages for arm64", *apt, "update")
     what = f"Debian's Python {debian.python} for arm64"
-    _run(what, *apt, "-y", "--no-install-recommends", "-d", "install", *debian.packages)
+    fetch(what, *apt, "-y", "--no-install-recommends", "-d", "install", *debian.packages)
     return sorted((cache / "archives").glob("*.deb"))
 
 
 def _mirror() -> str:
     """Where this machine has Debian's packages from; other releases of it lie there, too."""
     filters = ("Created-By: Packages", "Origin: Debian", "Label: Debian")
-    found = _run("the mirror of Debian", "apt-get", "indextargets", "--format", "$(REPO_URI)", *filters).split()
+    found = fetch("the mirror of Debian", need("apt-get"), "indextargets", "--format", "$(REPO_URI)", *filters).split()
     if not found:
         raise Absent("apt has no lists of Debian's packages here: apt-get update")
     return found[0]
@@ -115,15 +131,25 @@ def _wheels(folder: Path, debian: Debian) -> list[Path]:
     platforms = [word for name in PLATFORMS for word in ("--platform", name)]
     version = ("--python-version", debian.python.replace(".", ""))
     words = ("--no-deps", *version, "--only-binary=:all:", *platforms, "-d", folder / "wheels")
-    _run("numpy and a runtime for aarch64", sys.executable, "-m", "pip", "download", "-q", *words, *debian.wheels)
+    fetch("numpy and a runtime for aarch64", sys.executable, "-m", "pip", "download", "-q", *words, *debian.wheels)
     return sorted((folder / "wheels").glob("*.whl"))
 
 
-def _run(what: str, *command: str | Path) -> str:
+def need(program: str) -> str:
+    found = shutil.which(program)
+    if found is None:
+        raise Absent(f"{program} is not installed")
+    return found
+
+
+def fetch(what: str, *command: str | Path, seconds: float = 500) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=500)
-    except (OSError, subprocess.TimeoutExpired) as problem:
-        raise Absent(f"{what}: {problem}") from problem
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired as problem:
+        raise Absent(f"{what}: its source does not answer within {seconds:g} s") from problem
     if done.returncode:
-        raise Absent(f"{what}: {done.stderr.strip()[-300:]}")
+        said = done.stderr.strip()[-2000:]
+        if any(words in said for words in NOT_THERE):
+            raise Absent(f"{what}: {said[-300:]}")
+        raise AssertionError(f"{what}: {command} ended with exit code {done.returncode}: {said}")
     return done.stdout

@@ -126,6 +126,8 @@ class Phone:
             transport.end()
 
     def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # else it goes on listening for the thread that accepts
         self._listener.close()
         self.unplug()
 
@@ -292,12 +294,13 @@ class Stream:
         threading.Thread(target=self._feed, args=(process, second), daemon=True).start()
         assert process.stdout is not None
         partial = self._phone.faults.meets("partial_on", service)
-        for line in process.stdout:
-            data = self._phone.outside(line)
-            if partial and b"count=" in data:
-                self.write(_packet(_STDOUT, data[:9]) if second else data[:9])
-                return
-            self.write(_packet(_STDOUT, data) if second else data)
+        with process.stdout:
+            for line in process.stdout:
+                data = self._phone.outside(line)
+                if partial and b"count=" in data:
+                    self.write(_packet(_STDOUT, data[:9]) if second else data[:9])
+                    return
+                self.write(_packet(_STDOUT, data) if second else data)
         code = process.wait()
         if second and not self._phone.faults.exit_lost:
             self.write(_packet(_EXIT, bytes([code % 256])))

@@ -45,7 +45,7 @@ def devices(server: Server) -> Iterator[Devices]:
     """Makes devices of the server, which are closed at the end."""
     made: list[SshDevice] = []
 
-    def make(url: str | None = None, *, patience: Patience = PATIENT, **options: str) -> SshDevice:
+    def make(url: str | None = None, *, patience: Patience | None = PATIENT, **options: str) -> SshDevice:
         url, options = url or server.url, {"python": str(server.python), **options}
         made.append(SshDevice(Entry("box", url, options), patience=patience, extra=("tests.targets.engines",)))
         return made[-1]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from targets.devices import adb, tool_runs
+from targets.devices import adb
 from targets.devices.android import AndroidDevice
 from targets.devices.device import Entry
 from tests.targets.devices import benchmark_model
@@ -27,8 +29,16 @@ def server_environment(home: Path) -> dict[str, str]:
 
 
 def stop_server(environment: dict[str, str]) -> None:
+    """End a server, by force where it does not: adb 29 now and then waits for threads of its own, for ever."""
     assert ADB is not None
-    subprocess.run([ADB, "kill-server"], env={**os.environ, **environment}, capture_output=True, timeout=60)
+    address = f"tcp:{environment['ANDROID_ADB_SERVER_PORT']}".encode()
+    try:
+        subprocess.run([ADB, "kill-server"], env={**os.environ, **environment}, capture_output=True, timeout=30)
+    except subprocess.TimeoutExpired:
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if address in (entry / "cmdline").read_bytes().split(b"\0"):
+                    os.kill(int(entry.name), signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +47,8 @@ def adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, s
     if ADB is None:
         pytest.skip(SKIPPED)
     environment = server_environment(tmp_path_factory.mktemp("adb"))
+    start = [ADB, "start-server"]  # which takes seconds, and is none of the steps that tests put a bound to
+    subprocess.run(start, env={**os.environ, **environment}, capture_output=True, timeout=240, check=True)
     yield environment
     stop_server(environment)
 
@@ -48,9 +60,8 @@ def adb_home(adb_server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Pat
         monkeypatch.delenv(name, raising=False)
     for name, value in adb_server.items():
         monkeypatch.setenv(name, value)
-    for name in ("CONNECT_SECONDS", "SHELL_SECONDS", "_PUSH_SECONDS"):  # for a machine on which much else runs
-        monkeypatch.setattr(adb, name, 240.0)
-    monkeypatch.setattr(tool_runs, "RUN_SECONDS", 600.0)
+    patient = adb.Patience(connect=240, command=240, run=600)  # for a machine on which much else runs
+    monkeypatch.setattr(adb, "PATIENCE", patient)
     return Path(adb_server["HOME"])
 
 

@@ -12,6 +12,7 @@ from targets.devices.ssh import Patience, SshDevice
 from targets.proof import prove
 from targets.runtimes.cpu import REFERENCE
 from tests.targets.conftest import Models
+from tests.targets.devices import aarch64
 from tests.targets.devices.aarch64 import BOOKWORM, kept_userland
 from tests.targets.devices.conftest import Devices
 
@@ -32,6 +33,20 @@ def device(devices: Devices, python: Path) -> SshDevice:
 
 def images() -> np.ndarray:
     return np.random.default_rng(3).uniform(0, 255, (20, 16, 16, 3)).astype(np.float32)
+
+
+def test_only_what_is_not_there_is_a_reason_to_skip() -> None:
+    for words in ("E: Unable to locate package python3.11-minimal", "ERROR: No matching distribution found for numpy"):
+        with pytest.raises(aarch64.Absent, match="Python: "):
+            aarch64.fetch("Python", "sh", "-c", f"echo '{words}' >&2; exit 100")
+    with pytest.raises(aarch64.Absent, match="does not answer within"):
+        aarch64.fetch("Python", "sleep", "60", seconds=0.5)
+    with pytest.raises(aarch64.Absent, match="no-such-program is not installed"):
+        aarch64.need("no-such-program")
+    with pytest.raises(AssertionError, match="exit code 100: E: The value"):
+        aarch64.fetch("Python", "sh", "-c", "echo 'E: The value of the option is unknown' >&2; exit 100")
+    with pytest.raises(AssertionError):
+        aarch64.run(aarch64.need("dpkg"), "-x", "no-such-package.deb", "nowhere")
 
 
 def test_the_device_is_another_machine(device: SshDevice) -> None:

@@ -127,6 +127,23 @@ def test_a_phone_that_is_hot_is_said_to_throttle(phone: Phone, android: AndroidD
     assert android.witnessed()["fixed_performance"] == "not supported"
 
 
+def test_a_phone_that_hides_its_clock_is_measured_all_the_same(
+    phone: Phone, android: AndroidDevice, models: Models
+) -> None:
+    """Some systems let nobody read `/proc/uptime`: what is a share of it is not known then."""
+    denied = (
+        'case "$*" in */uptime*) echo "cat: /proc/uptime: Permission denied" >&2; exit 1;; esac; exec /bin/cat "$@"'
+    )
+    (phone.tools / "cat").write_text(f"#!/bin/sh\n{denied}\n")
+    (phone.tools / "cat").chmod(0o755)
+    target = android.target("cpu")
+    with target.open(models("int8")) as session:
+        (found,) = latency.measure([session], QUICK, machine=machine_of(target))
+    assert len(found.rounds) == 30
+    assert found.conditions is not None
+    assert found.conditions.pressure is None
+
+
 def test_a_device_is_described_with_what_its_times_depend_on(phone: Phone, android: AndroidDevice) -> None:
     phone.set(
         battery="  AC powered: false\n  USB powered: true\n  level: 15\n  temperature: 412",

@@ -119,11 +119,24 @@ def test_an_output_that_ends_early_is_an_error_or_lacks_its_profile(lines: int) 
         "count=2 first=9 curr=11 min=1 max=10 avg=5 std=5",
         "count=2 first=-5 curr=-5 min=-5 max=-5 avg=-5 std=0",
         "count=0",
+        "count=2 first=1.2.3 curr=1.2.3 min=1.2.3 max=1.2.3",
+        "count=2.5.5 first=3 curr=3 min=3 max=3",
+        f"count=2 first=3 curr={'9' * 5000} min=3 max=3",
+        "count=2 first=3 curr=1e999 min=3 max=1e999",
     ],
 )
 def test_numbers_that_make_no_sense_are_refused(line: str) -> None:
     with pytest.raises(TargetError, match="make no sense"):
         parse_report(NEW.replace(NEW.splitlines()[14], line), runs=2)
+
+
+def test_numbers_with_too_many_digits_are_none() -> None:
+    huge = "9" * 5000
+    with pytest.raises(TargetError, match="not whole"):
+        parse_report(NEW.replace("Init: 870557", f"Init: {huge}"), runs=2)
+    report = parse_report(NEW.replace("Replacing 29", f"Replacing {huge}").replace("std=58", "std=1e999"), runs=2)
+    assert report.replaced == {}
+    assert "std" not in block_record(report)
 
 
 def test_an_option_that_the_tool_does_not_know_is_named() -> None:

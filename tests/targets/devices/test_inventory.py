@@ -9,6 +9,7 @@ import pytest
 
 from edgeres.errors import ConfigError, OutputError
 from targets.devices import DEVICES
+from targets.devices.android import AndroidDevice
 from targets.devices.device import Entry
 from targets.devices.inventory import (
     add_entry,
@@ -19,6 +20,7 @@ from targets.devices.inventory import (
     remove_entry,
     require_url,
 )
+from targets.devices.ssh import SshDevice
 
 ROOT = Path(__file__).parents[3]
 
@@ -123,6 +125,24 @@ def test_what_does_not_fit_is_not_written(file: Path) -> None:
 def test_an_unknown_key_is_named_when_the_device_is_opened() -> None:
     with pytest.raises(ConfigError, match=r"unknown key 'colr'(.|\n)*did you mean 'colour'"):
         open_entry(Entry("a", "toy://a", {"colr": "red"}))
+
+
+def test_the_time_limits_of_a_device_are_keys_of_its_table() -> None:
+    keys = {"connect_s": "40", "timeout_s": "2.5"}
+    box, phone = open_entry(Entry("box", "ssh://pi", keys)), open_entry(Entry("phone", "adb://1234", keys))
+    assert isinstance(box, SshDevice)
+    assert isinstance(phone, AndroidDevice)
+    assert (box.patience.connect, box.patience.reconnect, box.patience.call) == (40, 80, 2.5)
+    assert (phone.adb.patience.connect, phone.adb.patience.run) == (40, 2.5)
+
+
+@pytest.mark.parametrize("url", ["ssh://pi", "adb://1234"])
+@pytest.mark.parametrize("text", ["", "0", "0.5", "-5", "nan", "inf", "1e3", "86401", "5 s", "9" * 5000, "٣"])
+def test_what_is_no_time_limit_is_refused(url: str, text: str) -> None:
+    for key in ("connect_s", "timeout_s"):
+        with pytest.raises(ConfigError, match=f"expected {key} in 1…86400 seconds") as caught:
+            open_entry(Entry("a", url, {key: text}))
+        assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize("url", ["", "toy:/a", "toy://", "toy://a b", "toy://a\n", "TOY://a", "://a", "toy://a/b"])

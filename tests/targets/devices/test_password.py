@@ -10,14 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from edgeres.errors import TargetError
 from targets.devices.device import Entry
-from targets.devices.ssh import SshDevice
+from targets.devices.ssh import Patience, SshDevice
 from tests.targets.devices.conftest import PATIENT
 from tests.targets.devices.server import free_port, run
+from tests.targets.devices.time_limit import told_within
 
 pytestmark = [pytest.mark.ssh, pytest.mark.slow]
 
 pytest.importorskip("asyncssh")
+
+LIMIT = 15.0
+"""The usual time limit of a connection, in seconds."""
 
 
 @pytest.fixture
@@ -49,6 +54,27 @@ def test_a_password_comes_from_the_variable_that_the_inventory_names(
         assert not [finding for finding in device.examine() if finding.problem]
     finally:
         device.close()
+
+
+def refused(device: SshDevice, *, password: str) -> None:
+    with told_within(LIMIT), pytest.raises(TargetError) as caught:
+        device.call("describe")
+    assert "neither your keys nor the password" in caught.value.message
+    assert "ssh-copy-id" in str(caught.value.fix)
+    assert password not in str(caught.value)
+
+
+def test_a_wrong_password_is_refused_and_not_shown(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PI_PASSWORD", "sailfish")
+    device = SshDevice(Entry("pi", url, {"password_env": "PI_PASSWORD"}), patience=Patience(connect=LIMIT))
+    refused(device, password="sailfish")  # noqa: S106 - a wrong one
+
+
+def test_a_wrong_password_that_is_typed_is_refused_and_not_shown(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(getpass, "getpass", lambda _: "sailfish")
+    device = SshDevice(Entry("pi", url), patience=Patience(connect=LIMIT))
+    refused(device, password="sailfish")  # noqa: S106 - a wrong one
 
 
 def test_whoever_sits_at_a_terminal_is_asked_once(

@@ -155,6 +155,13 @@ def test_start_up_is_measured_in_fresh_processes_there(devices: Devices, models:
     assert all(each.first_ms > 0 and each.load_bytes > 0 for each in found.starts)
 
 
+def test_the_time_limit_of_a_call_is_a_key_of_the_inventory(devices: Devices, models: Models) -> None:
+    with devices(patience=None, timeout_s="240").target("cpu").open(models("int8")) as session:
+        assert session._limits.seconds == 240
+        session.infer(images(1))
+        assert session._sandbox.longest_seconds == 240
+
+
 def test_the_environment_is_the_devices(devices: Devices, device_python: Path) -> None:
     found, here = devices().machine.describe(), describe()
     assert found["machine"] == here["machine"]
