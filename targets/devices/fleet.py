@@ -172,15 +172,19 @@ def stage(progress: Progress, target: str) -> Progress:
 
 
 def require_complete(result: Result) -> None:
-    """Raise where a device failed; the others' results are written by then.
+    """Raise where a device failed, or a target refused an artifact; what was measured is written by then.
 
     Raises:
         TargetError: says which, and why.
     """
-    failures = {row.target: row.failure for row in result.artifacts if row.failure}
+    failures = {(row.target, row.failure.message): row.failure for row in result.artifacts if row.failure}
     if failures:
-        targets = len({row.target for row in result.artifacts})
-        details = [f"{name}: {failure.message}" for name, failure in failures.items()]
-        fixes = [failure.fix for failure in failures.values() if failure.fix]
-        problem = f"{len(failures)} of {targets} targets on devices were not measured"
-        raise TargetError(problem, details=details, fix=fixes[0] if len(fixes) == 1 else "edgeres devices check")
+        lacking = [row.target for row in result.artifacts if row.failure]
+        details = [f"{target}: {message}" for target, message in failures]
+        fixes = list(dict.fromkeys(failure.fix for failure in failures.values() if failure.fix))
+        on_devices = any(split_device(target) for target in lacking)
+        usual = (
+            "edgeres devices check" if on_devices else "see what each target takes: edgeres inspect FILE --targets all"
+        )
+        problem = f"{len(lacking)} of {len(result.artifacts)} measurements were not made"
+        raise TargetError(problem, details=details, fix=fixes[0] if len(fixes) == 1 else usual)

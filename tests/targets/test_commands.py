@@ -84,6 +84,20 @@ def test_evaluate_prints_a_table_and_writes_the_designed_json(capsys: pytest.Cap
     assert [entry.artifact for entry in read(Path("h.db"))] == ["float32", "int8"]
 
 
+def test_profile_goes_on_where_a_target_refuses_an_artifact_and_ends_with_6(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["profile", "float32", "int8.tflite", "--target", "ethosu:u55-256", "--json", "n.json"]
+    assert run(arguments) == 6
+    out, err = capsys.readouterr()
+    refused = "float32: the Ethos-U55-256 runs no operator of this model"
+    assert out.startswith(f"NOT MEASURED on ethosu:u55-256: {refused}")
+    assert "Ethos_U55_High_End_Embedded" in out
+    assert "1 of 2 measurements were not made" in err
+    assert f"ethosu:u55-256: {refused}" in err
+    assert [row.failure is None for row in read_result(Path("n.json")).artifacts] == [False, True]
+
+
 def test_a_history_that_is_none_is_refused_before_anything_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     Path("no.db").write_text("text")
     assert run(["evaluate", "float32", "--data", "folder:images", "--history", "no.db"]) == 8

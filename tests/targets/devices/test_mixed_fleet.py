@@ -43,7 +43,7 @@ def test_a_target_that_only_one_kind_of_device_has_is_measured_there(
     code = run(["profile", bundle, "--device", "all", "--target", "gpu", "--rounds", "30", "--json", str(file)])
     out, err = capsys.readouterr()
     assert code == 6, err
-    assert "1 of 2 targets on devices were not measured" in err
+    assert "1 of 2 measurements were not made" in err
     assert "NOT MEASURED on box/gpu" in out
     box, phone = read_result(file).artifacts
     assert (box.target, phone.target) == ("box/gpu", "phone/gpu")
