@@ -34,7 +34,12 @@ class CompiledFile:
 
 def file_name(target: str) -> str:
     """The name in a bundle of what is compiled for a target: `compiled/ethosu-u55-256.tflite`."""
-    return f"{COMPILED}/{re.sub('[^A-Za-z0-9.-]+', '-', target)}.tflite"
+    return f"{COMPILED}/{plain_name(target)}.tflite"
+
+
+def plain_name(text: str) -> str:
+    """A text as a name of a file: letters, digits, dots, underscores and dashes."""
+    return re.sub("[^A-Za-z0-9._-]+", "-", text)
 
 
 def require_provenance(compiled: Iterable[CompiledFile], files: Mapping[str, str], *, model: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from edgeres.compiled_file import plain_name
 from edgeres.errors import EdgeresError
 from edgeres.progress import Progress, silent
 from edgeres.results import ArtifactResult, Result
@@ -114,7 +115,6 @@ def _compiled(target: Compiler, artifact: Artifact, *, baseline: bool, keep: Pat
     with about(artifact.path):
         made = target.compile(artifact.model)
     if keep is not None:
-        name = f"{artifact.name}.{target.name}".replace("/", "-").replace(":", "-")
-        write_bytes(keep / f"{name}.tflite", made.file)
+        write_bytes(keep / f"{plain_name(f'{artifact.name}.{target.name}')}.tflite", made.file)
     made_row = row(target.name, artifact, baseline=baseline)
     return replace(made_row, memory=made.memory, operators=made.operators, estimate=made.estimate)

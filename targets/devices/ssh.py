@@ -25,10 +25,10 @@ from targets.devices.connection import Connection, Login, Program, Refused, Unre
 from targets.devices.deadline import Deadline
 from targets.devices.device import ConnectionLost, Device, Entry, Finding
 from targets.devices.link import Answered, Link
+from targets.devices.patience import Patience, entry_patience
 from targets.devices.remote import RemoteTarget, remote_target
 from targets.devices.remote_machine import RemoteMachine
 from targets.devices.sources import DAMAGED, OLDEST, RECEIVER, TOO_OLD, packed
-from targets.sandbox import Limits
 from targets.target import Availability
 
 OPTIONS = ("python", "password_env", "known_hosts", "connect_s", "timeout_s")
@@ -41,16 +41,6 @@ _NEEDED_BYTES = 64 << 20
 
 class NotStarted(TargetError):  # noqa: N818 - a state of a device
     """The device lets us in, and what should be Python there does not run what it gets."""
-
-
-@dataclass(frozen=True)
-class Patience:
-    """Seconds: for a connection with the start of the runner on it; for connecting again after a loss; for a call."""
-
-    connect: float = 15.0
-    reconnect: float = 30.0
-    pause: float = 1.0
-    call: float = Limits.seconds
 
 
 class SshDevice:
@@ -69,7 +59,7 @@ class SshDevice:
             raise ConfigError(
                 f"{entry.name}: expected the path of a Python, found {self._python!r}", fix="python = PATH"
             )
-        self.patience, self._sources = patience or _patience(entry), packed(extra)
+        self.patience, self._sources = patience or entry_patience(entry), packed(extra)
         self._guard = threading.RLock()
         self._connection: Connection | None = None
         self._link: Link | None = None
@@ -279,14 +269,6 @@ class SshDevice:
                 link.close()
             if connection is not None:
                 connection.close()
-
-
-def _patience(entry: Entry) -> Patience:
-    """The time limits of an entry; a device that connects slowly does so after a loss, too."""
-    usual = Patience()
-    connect = entry.seconds("connect_s", usual.connect)
-    call = entry.seconds("timeout_s", usual.call)
-    return Patience(connect=connect, reconnect=max(usual.reconnect, 2 * connect), call=call)
 
 
 def _governor(name: str | None) -> tuple[str | None, bool]:

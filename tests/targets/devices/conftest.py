@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from targets.devices.device import Entry
-from targets.devices.ssh import Patience, SshDevice
+from targets.devices.patience import Patience
+from targets.devices.ssh import SshDevice
 from tests.targets.devices.phones import adb_home, adb_server, android, phone, tool  # noqa: F401 - fixtures
 from tests.targets.devices.proxy import Proxy
 from tests.targets.devices.server import SKIPPED, SSHD, USER, Server, make_python

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from targets.artifact import Artifact
-from targets.devices.ssh import Patience, SshDevice
+from targets.devices.patience import Patience
+from targets.devices.ssh import SshDevice
 from targets.proof import prove
 from targets.runtimes.cpu import REFERENCE
 from tests.targets.conftest import Models

@@ -22,8 +22,9 @@ from edgeres.errors import ConfigError, EdgeresError, TargetError
 from targets.artifact import Artifact
 from targets.devices import connection, fleet
 from targets.devices.device import ConnectionLost
+from targets.devices.patience import Patience
 from targets.devices.remote_sandbox import RemoteSandbox
-from targets.devices.ssh import Patience, SshDevice
+from targets.devices.ssh import SshDevice
 from targets.further import Further
 from targets.latency import Block, Protocol
 from targets.profiling import _profile_on

@@ -12,7 +12,8 @@ import pytest
 
 from edgeres.errors import TargetError
 from targets.devices.device import Entry
-from targets.devices.ssh import Patience, SshDevice
+from targets.devices.patience import Patience
+from targets.devices.ssh import SshDevice
 from tests.targets.devices.conftest import PATIENT
 from tests.targets.devices.server import free_port, run
 from tests.targets.devices.time_limit import told_within

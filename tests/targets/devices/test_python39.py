@@ -16,9 +16,10 @@ from edgeres.errors import TargetError
 from edgeres.results import read_result
 from edgeres.storage import sha256_bytes
 from targets.devices import opened
+from targets.devices.patience import Patience
 from targets.devices.remote_sandbox import RemoteSandbox
 from targets.devices.sources import ROOTS, closure
-from targets.devices.ssh import Patience, SshDevice
+from targets.devices.ssh import SshDevice
 from tests.targets.bundles import make_bundle, write_images
 from tests.targets.conftest import Models
 from tests.targets.devices.aarch64 import BULLSEYE, BULLSEYE_BEFORE_LITERT, kept_userland
@@ -83,7 +84,7 @@ def inventory(server: Server, python: Path, tmp_path: Path, monkeypatch: pytest.
     path = tmp_path / "devices.toml"
     path.write_text(f'[old]\nurl = "{server.url}"\npython = "{python}"\n')
     monkeypatch.setenv("EDGERES_DEVICES", str(path))
-    monkeypatch.setattr("targets.devices.ssh.Patience", lambda: SLOW)
+    monkeypatch.setattr("targets.devices.patience.Patience", lambda: SLOW)
     yield
     opened.close_devices()
 
