@@ -7,17 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgeres.bundle import MODEL, Bundle, Golden
-from edgeres.results import ArtifactResult, DataRecord, Result, without_what_is_there
+from edgeres.results import ArtifactResult, DataRecord, Result, joined_evidence, without_what_is_there
 from edgeres.training.run import History, RunConfig
 
 _PARTS = (
     "accuracy",
     "latency",
     "memory",
-    "operators",
     "startup",
     "estimate",
-    "proof",
     "failure",
     "parity",
     "throughput",
@@ -169,7 +167,10 @@ def _merged(one: ArtifactResult | None, two: ArtifactResult) -> ArtifactResult |
         if first is not None and second is not None and first != second:
             return None
         parts[name] = second if first is None else first
-    return without_what_is_there(replace(one, **parts, device=one.device or two.device), two)
+    evidence = joined_evidence(one, two)
+    if evidence is None:
+        return None
+    return without_what_is_there(replace(one, **parts, **evidence, device=one.device or two.device), two)
 
 
 def _by_target(artifacts: Sequence[ArtifactResult]) -> tuple[ArtifactResult, ...]:

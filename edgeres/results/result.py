@@ -103,8 +103,8 @@ def _key(artifact: ArtifactResult) -> tuple[str, str, str]:
     return artifact.name, artifact.sha256, artifact.target
 
 
-_PARTS = ("accuracy", "latency", "memory", "operators", "startup", "estimate", "throughput", "energy", "failure")
-_SHARED = ("download_bytes", "proof", "parity", "device")
+_PARTS = ("accuracy", "latency", "memory", "startup", "estimate", "throughput", "energy", "failure")
+_SHARED = ("download_bytes", "parity", "device")
 
 
 def _joined(one: ArtifactResult, two: ArtifactResult) -> ArtifactResult:
@@ -117,7 +117,25 @@ def _joined(one: ArtifactResult, two: ArtifactResult) -> ArtifactResult:
             raise ValueError(f"both results hold the {name} of {one.name}")
         parts[name] = second if first is None else first
     shared = {name: getattr(one, name) or getattr(two, name) for name in _SHARED}
-    return without_what_is_there(replace(one, **shared, **parts), two)
+    evidence = joined_evidence(one, two)
+    if evidence is None:
+        raise ValueError(f"the operators of {one.name} ran elsewhere in one of the results than in the other")
+    return without_what_is_there(replace(one, **shared, **parts, **evidence), two)
+
+
+def joined_evidence(one: ArtifactResult, two: ArtifactResult) -> dict[str, Any] | None:
+    """What ran where, and its proof, of two measurements of one artifact: every measurement has both.
+
+    Of the operators those with times stay, of the proofs one that failed. None where other operators ran, or the times
+    of both were measured.
+    """
+    given = [each.operators for each in (one, two) if each.operators]
+    plain = [replace(each, timed=None, time_ms=None) for each in given]
+    timed = [each for each in given if each.timed]
+    if plain[1:] not in ([], plain[:1]) or timed[1:] not in ([], timed[:1]):
+        return None
+    proofs = sorted((each.proof for each in (one, two) if each.proof), key=lambda proof: proof.passed)
+    return {"operators": next(iter(timed or given), None), "proof": next(iter(proofs), None)}
 
 
 def without_what_is_there(joined: ArtifactResult, other: ArtifactResult) -> ArtifactResult:

@@ -14,6 +14,9 @@ from edgeres.results import (
     DataRecord,
     Estimate,
     Latency,
+    Operators,
+    OperatorTimes,
+    Proof,
     Result,
     Start,
     Startup,
@@ -55,6 +58,20 @@ def test_accuracy_and_latency_merge_into_one() -> None:
     assert found.artifacts == (replace(SCORED, latency=TIMED.latency, startup=TIMED.startup), other)
     assert found.data == DATA
     assert found.environment == {"a": 1}
+
+
+def test_both_know_what_ran_where_and_whether_it_was_right() -> None:
+    """The times of operators stay, and a proof that failed."""
+    plain, right = Operators(2, 1, "XNNPACK"), Proof(True, 4, 0.0, 8.0, 0)
+    timed = replace(plain, time_ms={"ADD": 1.0}, timed=OperatorTimes(3, E, E, ()))
+    one = replace(SCORED, operators=plain, proof=right)
+    two = replace(TIMED, operators=timed, proof=replace(right, passed=False))
+    for first, second in ((one, two), (two, one)):
+        (found,) = merged(Result({}, (first,)), Result({}, (second,))).artifacts
+        assert found.operators == timed
+        assert found.proof == two.proof
+    with pytest.raises(ValueError, match="ran elsewhere"):
+        merged(Result({}, (one,)), Result({}, (replace(two, operators=replace(plain, delegated=0)),)))
 
 
 @pytest.mark.parametrize(
