@@ -43,7 +43,7 @@ def prove(artifact: Artifact, session: Session, target: Target) -> Proof | None:
     with REFERENCE.open(model) as reference:
         found, expected = session.infer(inputs), reference.infer(inputs)
         step = output_step(graph, reference.signature)
-    accepted = target.tolerance.steps if step else target.tolerance.share * float(np.abs(expected).max())
+    accepted = float(target.tolerance.steps if step else target.tolerance.share * np.abs(expected).max())
     largest = _apart(found, expected) / (step or 1)
     rounding = None
     if largest > accepted:

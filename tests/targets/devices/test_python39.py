@@ -82,9 +82,8 @@ def device(devices: Devices, python: Path) -> SshDevice:
 def inventory(server: Server, python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """One device, `old`."""
     path = tmp_path / "devices.toml"
-    path.write_text(f'[old]\nurl = "{server.url}"\npython = "{python}"\n')
+    path.write_text(f'[old]\nurl = "{server.url}"\npython = "{python}"\nconnect_s = "600"\n')
     monkeypatch.setenv("EDGERES_DEVICES", str(path))
-    monkeypatch.setattr("targets.devices.patience.Patience", lambda: SLOW)
     yield
     opened.close_devices()
 

@@ -11,6 +11,7 @@ import pytest
 from edgeres.errors import ConfigError, EdgeresError, TargetError
 from targets.devices import DEVICES, examination, fleet
 from targets.devices.device import Entry, Finding
+from targets.target import Availability
 from tests.targets.double import DoubleSession, DoubleTarget
 
 
@@ -38,9 +39,22 @@ class Toy:
         """There is no connection."""
 
 
+class Toys:
+    usage = "toy://NAME/TARGET"
+
+    def check(self) -> Availability:
+        return Availability(True)
+
+    def open(self, entry: Entry) -> Toy:
+        return Toy(entry)
+
+
+TOYS = Toys()
+
+
 @pytest.fixture(autouse=True)
 def inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(DEVICES, "toy", f"{__name__}:Toy")
+    monkeypatch.setitem(DEVICES, "toy", f"{__name__}:TOYS")
     path = tmp_path / "devices.toml"
     path.write_text('[one]\nurl = "toy://cpu"\n[two]\nurl = "toy://gpu"\n[odd]\nurl = "toy://npu"\n')
     monkeypatch.setenv("EDGERES_DEVICES", str(path))
