@@ -126,6 +126,9 @@ def test_vela_leaves_the_layers_that_were_forecast(networks: dict[str, bytes], c
     assert set(verdicts) == {"runs", "in part", "refused"}
 
 
+EVERY = 3
+"""Of the files that a GPU runs, for a GPU in software is slow; 1 for all of them."""
+
 UNNAMED = ("Didn't find op for builtin opcode", "process ended itself with exit code 1")
 """How the runtime refuses an operator of which it names no place, and how it ends itself at one."""
 
@@ -136,9 +139,11 @@ def test_the_gpu_refuses_and_gets_wrong_what_was_forecast(networks: dict[str, by
     """On SwiftShader where there is no GPU. Its float16 adds up in deep networks of random weights: not a fault."""
     wrong, verdicts = {}, Counter[str]()
     with vulkan():
-        for name, model in networks.items():
+        for place, (name, model) in enumerate(networks.items()):
             expected = of(model, "gpu")
             verdicts[expected.verdict] += 1
+            if expected.verdict == "runs" and place % EVERY:
+                continue
             try:
                 with GPU.open(model) as session:
                     proof = prove(Artifact(name, name, "tflite", model), session, GPU)
