@@ -217,6 +217,7 @@ def _unwind(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 -
     native code.
     """
     _received.append(number)
+    sys.unraisablehook = _unraised
     signal.signal(signal.SIGALRM, _remind)
     signal.setitimer(signal.ITIMER_REAL, REMINDED_S, REMINDED_S)
     _raise(number)
@@ -226,6 +227,12 @@ def _remind(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the
     """Raise it again, unless the stack is being unwound: cleaning up takes the time that it takes."""
     if sys.exc_info()[1] is None:
         _raise(_received[0])
+
+
+def _unraised(lost: sys.UnraisableHookArgs) -> None:
+    """Say nothing of a signal that met Python in a finalizer, where nothing can be raised: it is raised again."""
+    if not issubclass(lost.exc_type, (KeyboardInterrupt, _Terminated)):
+        sys.__unraisablehook__(lost)
 
 
 def _raise(number: int) -> NoReturn:

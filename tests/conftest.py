@@ -52,8 +52,13 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs whole commands goes first: a long file at the end would keep one process waiting for the other."""
-    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+    """Long files go first, for one at the end would keep a process waiting for the other.
+
+    Those are what runs whole commands, and what has a time limit of its own.
+    """
+    here = Path(__file__).parent
+    long = {item.path for item in items if item.path.parent == here or item.get_closest_marker("timeout")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.fixture(scope="session", autouse=True)

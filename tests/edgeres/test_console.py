@@ -202,8 +202,20 @@ SLOWLY = """
 """
 
 
+FINALIZED = """
+    import os, signal
+    class Kept:
+        def __del__(self):
+            os.kill(os.getpid(), signal.{number})
+            time.sleep(0)
+    kept = Kept()
+    del kept
+    time.sleep(60)
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize(("body", "out"), [(SWALLOWED, ""), (SLOWLY, "cleaned up\n")])
+@pytest.mark.parametrize(("body", "out"), [(SWALLOWED, ""), (FINALIZED, ""), (SLOWLY, "cleaned up\n")])
 def test_a_signal_that_a_library_swallows_is_raised_again_and_cleaning_up_is_left_alone(
     body: str, out: str, number: signal.Signals
 ) -> None:
