@@ -189,6 +189,7 @@ def run(arguments: list[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
+        signal.setitimer(signal.ITIMER_REAL, 0)  # it has arrived: what is freed from here on is not to be disturbed
         click.echo("interrupted", err=True)
         return INTERRUPTED
     except EdgeresError as error:

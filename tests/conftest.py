@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 
 from tests.golden import Golden
+from tests.processes import leave_orphans
 from tests.trained import Bundles, Trained, bundle_maker, train_tiny
 
 CIFAR10 = Path(__file__).parents[2] / "shared" / "data" / "cifar10-jpeg.tar.xz"
@@ -134,6 +135,13 @@ def _restored_logging() -> Iterator[None]:
         root.handlers[:] = before[0]
         root.setLevel(before[1])
         logging.captureWarnings(False)
+
+
+@pytest.fixture(autouse=True)
+def _own_orphans() -> Iterator[None]:
+    """A test that has adopted what other processes leave behind does so for itself alone."""
+    yield
+    leave_orphans()
 
 
 @pytest.fixture(autouse=True)

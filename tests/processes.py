@@ -46,6 +46,11 @@ def adopt_orphans() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def leave_orphans() -> None:
+    """Have them given to the system again: one that nobody waits for stays as a zombie."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 0)
+
+
 def run(
     arguments: list[str], *, environment: dict[str, str], after: float | None = None, number: int = signal.SIGKILL
 ) -> Ended:

@@ -30,6 +30,7 @@ from targets.latency import Block, Protocol
 from targets.profiling import _profile_on
 from targets.runtimes.cpu import CPU
 from targets.sandbox import Limits
+from tests.processes import alive
 from tests.targets.conftest import Models
 from tests.targets.devices.conftest import Devices
 from tests.targets.devices.hostile import HOSTILE
@@ -535,7 +536,7 @@ def test_who_goes_away_leaves_nothing_on_the_device(server: Server, method: str,
         time.sleep(0.5)
         one.send_signal(number)
         one.wait(60)
-    assert within(60, lambda: not Path(f"/proc/{child}").exists())
+    assert within(60, lambda: not alive({child}))
 
 
 # Names that are commands
