@@ -242,5 +242,5 @@ def require_available(target: Target) -> None:
     """
     found = target.check()
     if not found.available:
-        place = "here" if getattr(target, "device", None) is None else "there"
+        place = "there" if target.kind == "device" else "here"
         raise TargetError(f"the target '{target.name}' cannot run {place}: {found.why}", fix=found.fix)

@@ -51,7 +51,7 @@ def test_without_its_library_it_says_what_to_install(
     (tmp_path / "m.tflite").write_bytes(models("fifty_int8"))
     assert run(["profile", str(tmp_path / "m.tflite"), "--target", "edgetpu"]) == 6
     told = capsys.readouterr().err
-    assert "libedgetpu.so.1 is not installed" in told
+    assert "the target 'edgetpu' cannot run here: libedgetpu.so.1 is not installed" in told
     assert "libedgetpu1-std" in told
 
 
