@@ -60,7 +60,7 @@ def test_evaluate_prints_a_table_and_writes_the_designed_json(capsys: pytest.Cap
     assert written["schema"] == "edgeres.result/1"
     assert keys(written["data"]) == {"source", "split", "images", "sha256", "seed", "labels", "truth"}
     first, second = written["artifacts"]
-    common = {"name", "path", "sha256", "size_bytes", "target", "baseline", "accuracy", "operators", "proof"}
+    common = {"name", "path", "sha256", "size_bytes", "target", "baseline", "accuracy", "operators"}
     assert keys(first) == keys(second) == common
     assert keys(first["accuracy"]) == {"images", "top1", "calibration", "predictions"}
     assert keys(second["accuracy"]) == {
