@@ -132,7 +132,7 @@ def _evaluate_on(
         )
         first = [one.sessions[0] for one in entrants]
         proofs = [
-            # The reference kernels would take a fifth of the time that a ResNet-50 is evaluated in on every core.
+            # On every core 500 images of a ResNet-50 take 22 s, one on the reference kernels 3 s.
             None if target == CPU else prove(artifact, session, target)
             for artifact, session in zip(artifacts, first, strict=True)
         ]
