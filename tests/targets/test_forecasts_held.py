@@ -126,7 +126,7 @@ def test_vela_leaves_the_layers_that_were_forecast(networks: dict[str, bytes], c
     assert set(verdicts) == {"runs", "in part", "refused"}
 
 
-EVERY = 3
+EVERY = 6
 """Of the files that a GPU runs, for a GPU in software is slow; 1 for all of them."""
 
 UNNAMED = ("Didn't find op for builtin opcode", "process ended itself with exit code 1")
